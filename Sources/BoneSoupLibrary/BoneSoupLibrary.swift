@@ -1,0 +1,1 @@
+// Holds no code: this target carries the link settings of libbonesoup.so, which the test bundle must not inherit.

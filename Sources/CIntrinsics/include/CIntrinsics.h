@@ -1,0 +1,4 @@
+#ifndef CINTRINSICS_H
+#define CINTRINSICS_H
+#include <stdint.h>
+#endif

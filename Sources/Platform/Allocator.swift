@@ -1,0 +1,76 @@
+import Glibc
+import Synchronization
+
+/// Where large memory comes from: the system or the host's own functions, counted against a budget.
+///
+/// Thread-safe. Every `Buffer` keeps its allocator alive.
+public final class Allocator: Sendable {
+  /// The host's `allocate(bytes, alignment, context)` and `free(pointer, bytes, context)`.
+  public struct Host: @unchecked Sendable {
+    public typealias Allocate = @convention(c) (Int, Int, UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?
+    public typealias Free = @convention(c) (UnsafeMutableRawPointer?, Int, UnsafeMutableRawPointer?) -> Void
+    let allocate: Allocate
+    let free: Free
+    let context: UnsafeMutableRawPointer?
+
+    public init(allocate: @escaping Allocate, free: @escaping Free, context: UnsafeMutableRawPointer?) {
+      self.allocate = allocate
+      self.free = free
+      self.context = context
+    }
+  }
+
+  /// The system's memory without a budget.
+  public static let system = Allocator(limit: nil, host: nil)
+
+  /// Bytes that may be in use at once; nil is no limit.
+  public let limit: Int?
+  private let host: Host?
+  private let used = Atomic<Int>(0)
+
+  public init(limit: Int?, host: Host?) {
+    self.limit = limit
+    self.host = host
+  }
+
+  /// Bytes in use now.
+  public var bytesInUse: Int { used.load(ordering: .relaxed) }
+
+  /// Huge pages from this size on: first touch of 4 KiB pages is several times slower.
+  private static let hugePage = 2 << 20
+
+  func allocate(_ byteCount: Int, alignment: Int, purpose: () -> String) throws(BoneSoupError)
+    -> UnsafeMutableRawPointer
+  {
+    let before = used.wrappingAdd(byteCount, ordering: .relaxed).oldValue
+    if let limit, byteCount > limit - min(before, limit) {
+      used.wrappingSubtract(byteCount, ordering: .relaxed)
+      throw .outOfMemory(
+        "\(purpose()) needs \(byteCount) bytes, but \(before) of the engine's budget of \(limit) are in use; "
+          + "raise memory_budget or free what is no longer needed")
+    }
+    var pointer: UnsafeMutableRawPointer?
+    if let host {
+      pointer = host.allocate(byteCount, alignment, host.context)
+      if let wrong = pointer, UInt(bitPattern: wrong) % UInt(alignment) != 0 {
+        host.free(wrong, byteCount, host.context)
+        pointer = nil
+      }
+    } else {
+      let huge = byteCount >= Self.hugePage
+      if posix_memalign(&pointer, huge ? Self.hugePage : alignment, byteCount) != 0 { pointer = nil }
+      if huge, let pointer { madvise(pointer, byteCount, 14 /* MADV_HUGEPAGE */) }
+    }
+    guard let pointer else {
+      used.wrappingSubtract(byteCount, ordering: .relaxed)
+      throw .outOfMemory(
+        "\(purpose()) needs \(byteCount) bytes and the \(host == nil ? "system" : "host's allocator") refused")
+    }
+    return pointer
+  }
+
+  func free(_ pointer: UnsafeMutableRawPointer, _ byteCount: Int) {
+    if let host { host.free(pointer, byteCount, host.context) } else { Glibc.free(pointer) }
+    used.wrappingSubtract(byteCount, ordering: .relaxed)
+  }
+}

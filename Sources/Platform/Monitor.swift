@@ -1,0 +1,30 @@
+/// What long work owes its host: to look for a cancel every 50 ms of work at most, and to say how far it is.
+public struct Monitor: @unchecked Sendable {
+  public static let none = Monitor(token: nil, progress: nil)
+
+  private let token: CancelToken?
+  private let progress: ((Double) -> Bool)?
+
+  /// - Parameter progress: takes the share done, from 0 to 1; false cancels.
+  public init(token: CancelToken?, progress: ((Double) -> Bool)?) {
+    self.token = token
+    self.progress = progress
+  }
+
+  /// Throws where the host has cancelled.
+  public func check() throws(BoneSoupError) {
+    if let token, token.isCancelled { throw .cancelled }
+  }
+
+  /// Tells the host, and throws where it has cancelled.
+  public func report(_ share: Double) throws(BoneSoupError) {
+    try check()
+    if let progress, !progress(share) { throw .cancelled }
+  }
+
+  /// Maps a part of the whole, as in "the second of four files": share 0…1 of it is from…to of the whole.
+  public func part(from: Double, to: Double) -> Monitor {
+    guard let progress else { return self }
+    return Monitor(token: token) { progress(from + (to - from) * $0) }
+  }
+}

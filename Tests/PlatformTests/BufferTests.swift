@@ -1,0 +1,27 @@
+import Platform
+import Testing
+
+@Suite struct BufferTests {
+  @Test func budgetIsCheckedBeforeItIsSpentAndReturned() throws {
+    let allocator = Allocator(limit: 1000, host: nil)
+    do {
+      let buffer = try Buffer(byteCount: 600, allocator: allocator, purpose: "the first")
+      #expect(allocator.bytesInUse == 600)
+      #expect(throws: BoneSoupError.self) { try Buffer(byteCount: 600, allocator: allocator, purpose: "the second") }
+      #expect(Int(bitPattern: buffer.pointer) % 64 == 0)
+    }
+    #expect(allocator.bytesInUse == 0)
+  }
+
+  @Test func sizeThatOverflowsIsAnError() {
+    #expect(throws: BoneSoupError.self) {
+      try Buffer(of: Int64.self, count: Int.max / 4, allocator: .system, purpose: "it")
+    }
+  }
+
+  @Test func vectorGrowsAndKeepsItsElements() throws {
+    var vector = try Vector<Int32>(capacity: 1, allocator: .system, purpose: "numbers")
+    for index in 0..<1000 { try vector.append(Int32(index)) }
+    #expect(vector.span.elementsEqual((0..<1000).map(Int32.init)))
+  }
+}

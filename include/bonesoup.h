@@ -1,0 +1,3 @@
+#ifndef BONESOUP_H
+#define BONESOUP_H
+#endif
