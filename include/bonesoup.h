@@ -1,3 +1,701 @@
+/*
+ * BoneSoup: controllable multi-objective text generation, embedded in your program.
+ *
+ * A *soup* is one base language model and a few *backbones*: fine-tunes of it, each trained on another mix of rewards.
+ * You say how much each *objective* matters (the *preference*), the soup answers with how much of each backbone goes in
+ * (the *coefficients*), and a *blend* is the model at that point. *Sessions* are running texts on a blend.
+ *
+ *     #include "bonesoup.h"
+ *     #include <stdio.h>
+ *
+ *     static int32_t print(const char *text, size_t size, void *context) {
+ *       (void)context;
+ *       fwrite(text, 1, size, stdout);
+ *       return 0;
+ *     }
+ *
+ *     int main(void) {
+ *       bsoup_soup *soup = NULL;
+ *       bsoup_blend *blend = NULL;
+ *       bsoup_named_value preference[] = {{"brief", 0.7}, {"happy", 0.3}};
+ *       bsoup_blend_options wish;
+ *       bsoup_generate_options how;
+ *       bsoup_blend_options_init(&wish, sizeof wish);
+ *       wish.named = preference;
+ *       wish.named_count = 2;
+ *       bsoup_generate_options_init(&how, sizeof how);
+ *       how.on_text = print;
+ *       if (bsoup_soup_open(NULL, "my-soup", NULL, &soup) || bsoup_blend_create(soup, &wish, &blend) ||
+ *           bsoup_generate(blend, "Once upon a time", 16, &how, NULL))
+ *         fprintf(stderr, "%s\n", bsoup_last_error());
+ *       bsoup_blend_free(blend);
+ *       bsoup_soup_free(soup);
+ *     }
+ *
+ * Chapters: 1 conventions · 2 version and build · 3 errors · 4 engines and cancelling · 5 opening a soup ·
+ * 6 building one call by call · 7 preferences and blends · 8 generating · 9 sessions · 10 batches · 11 inspecting
+ *
+ * The method is Bone Soup (Xie et al., ACL 2025, arXiv 2502.10762). Licence: Apache-2.0.
+ */
 #ifndef BONESOUP_H
 #define BONESOUP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * 1 Conventions. They hold for every function, unless its own text says otherwise.
+ *
+ * Results.      A function that can fail returns a bsoup_status; 0 (BSOUP_OK) is success. Results come through
+ *               out-parameters. After a failure a handle out-parameter is NULL, a count out-parameter 0, a struct
+ *               out-parameter unchanged, and every object is as it was before the call.
+ * Any status.   Every function may also return BSOUP_STALE_HANDLE, BSOUP_INVALID_ARGUMENT, BSOUP_OUT_OF_MEMORY,
+ *               BSOUP_FORKED and BSOUP_INTERNAL; only further ones are listed.
+ * Handles.      bsoup_soup * and the like are never dereferenced: a freed, forged or mistyped one is
+ *               BSOUP_STALE_HANDLE, never a crash. Objects are reference counted inside: free handles in any order. A
+ *               _free function takes NULL, and ignores a handle that was freed before.
+ * Ownership.    What you pass in is copied or only used during the call, unless "borrowed" is written beside it.
+ *               Pointers that you get are borrowed from the object named there, with their lifetime; never free them.
+ * Text.         UTF-8. Text that has a size need not end in NUL; a name or a path is a C string.
+ * Options.      A struct whose first field is struct_size: call its _init, then change fields. NULL stands for the
+ *               defaults. Structs only ever grow at their end: a program built with an older header goes on working.
+ * Threads.      Engines, soups, blends and cancel tokens may be used from any number of threads at once. A session or a
+ *               generation may be used by one thread at a time; a second one gets BSOUP_BUSY.
+ * Callbacks.    Run on a thread that is inside the call, unless said otherwise, and may call any function; a session
+ * that is at work is BSOUP_BUSY to its own callbacks. They must not throw or longjmp. Long work.    Whatever may take
+ * over 50 ms takes a cancel token and a progress callback, and answers a cancel within 50 ms of work with
+ * BSOUP_CANCELLED. Determinism.  The same blend, tokens and seed give the same bits on one instruction-set level,
+ * whatever the number of threads, whatever else is in the batch, however the prompt was split. Your process. No output,
+ * no exit, no abort, no signal handler, no locale, no change of the floating-point control. A mapped file that somebody
+ * cuts short raises SIGBUS, as for any reader of mapped files: BSOUP_LOAD_COPY avoids that. After fork() the child gets
+ * BSOUP_FORKED. dlclose() is harmless. Since.        Everything here is since 1.0 (ABI 1).
+ */
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * 2 Version and build
+ */
+
+#define BSOUP_VERSION_MAJOR 1
+#define BSOUP_VERSION_MINOR 0
+#define BSOUP_VERSION_PATCH 0
+/* Changes when a program built against an older header would no longer work. */
+#define BSOUP_ABI_VERSION 1
+
+/* The library's BSOUP_ABI_VERSION: compare it with the macro after loading the library dynamically. */
+uint32_t bsoup_abi_version(void);
+
+/* "1.0.0". Static. */
+const char *bsoup_version(void);
+
+/* One line on this build and machine: version, instruction-set level in use (baseline, avx2 or avx512; the environment
+ * variable BONESOUP_ISA lowers it before first use), threads that an engine gets by default. Static. */
+const char *bsoup_build_info(void);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * 3 Errors
+ */
+
+typedef int32_t bsoup_status;
+
+/* Numbers are pinned and never reused. */
+enum {
+  BSOUP_OK = 0,
+  BSOUP_INVALID_ARGUMENT = 1, /* a value is out of its range or of the wrong form */
+  BSOUP_OUT_OF_MEMORY = 2,    /* the system, your allocator or the engine's budget refused */
+  BSOUP_NOT_FOUND = 3,        /* no file, tensor, objective or preset of that name */
+  BSOUP_IO = 4,               /* the operating system or your read_at failed */
+  BSOUP_MALFORMED = 5,        /* a file breaks its format */
+  BSOUP_UNSUPPORTED = 6,      /* valid, and this version does not do it */
+  BSOUP_MISMATCH = 7,         /* parts that do not belong together: shapes, vocabularies, fingerprints */
+  BSOUP_CANCELLED = 8,        /* you cancelled, by token or from a callback */
+  BSOUP_BUSY = 9,             /* another thread, or the call you are called back from, is using the object */
+  BSOUP_CONTEXT_FULL = 10,    /* the session has no room for the tokens */
+  BSOUP_STALE_HANDLE = 11,    /* a handle that was freed, never given out, or of another kind */
+  BSOUP_GUARD_RAIL = 12,      /* the preference or its coefficients break a guard rail */
+  BSOUP_UNSOLVABLE = 13,      /* no coefficients give this preference */
+  BSOUP_NOT_READY = 14,       /* still being made, or nothing computed yet */
+  BSOUP_CHECKSUM = 15,        /* a file differs from its checksum in soup.json */
+  BSOUP_FORKED = 16,          /* in a forked child of the process that used the library */
+  BSOUP_INTERNAL = 17         /* a fault of this library: please report it */
+};
+
+/* What went wrong in this thread's last failed call: which value, in which file and tensor, and what to do. Never NULL;
+ * "" before any failure. Borrowed until this thread's next failing call. */
+const char *bsoup_last_error(void);
+
+/* The status's name, as "BSOUP_IO"; "unknown status" for any other number. Static. */
+const char *bsoup_status_name(bsoup_status status);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * 4 Engines and cancelling
+ *
+ * An engine is a thread pool, a memory budget and an instruction-set level that soups live in. Wherever an engine is
+ * asked for, NULL is the process's default one (all CPUs of the affinity mask, no budget), which is never freed.
+ */
+
+typedef struct bsoup_engine bsoup_engine;
+typedef struct bsoup_cancel bsoup_cancel;
+
+/* Returns at least `bytes` bytes aligned to `alignment` (a power of two), or NULL. Any thread; must not call back in.
+ */
+typedef void *(*bsoup_allocate_fn)(size_t bytes, size_t alignment, void *context);
+/* Takes back what bsoup_allocate_fn gave, with the same `bytes`. Any thread; must not call back in. */
+typedef void (*bsoup_deallocate_fn)(void *pointer, size_t bytes, void *context);
+/* Gets a line of text without a newline. Any thread. Without it nothing is ever printed. */
+typedef void (*bsoup_log_fn)(const char *line, void *context);
+/* Gets the share done, 0 to 1, never falling within a call. Return 0 to go on; anything else cancels. */
+typedef int32_t (*bsoup_progress_fn)(double share, void *context);
+
+typedef struct bsoup_engine_options {
+  uint32_t struct_size;
+  uint32_t thread_count;      /* threads of one decode, the caller's included; 0: one per CPU of the affinity mask */
+  uint64_t memory_budget;     /* bytes of large memory at once (weights that are copied, KV, folds); 0: no limit */
+  const uint32_t *cpus;       /* CPU numbers to pin the pool's threads to; NULL: not pinned */
+  uint32_t cpu_count;         /* of `cpus` */
+  uint32_t spin_microseconds; /* how long an idle thread spins before it parks; default 50 */
+  bsoup_allocate_fn allocate; /* for the large memory; NULL: the system's. Both or neither. */
+  bsoup_deallocate_fn deallocate;
+  void *allocator_context; /* borrowed as long as anything of the engine lives */
+  bsoup_log_fn log;
+  void *log_context; /* borrowed as long as anything of the engine lives */
+} bsoup_engine_options;
+
+void bsoup_engine_options_init(bsoup_engine_options *options, size_t struct_size);
+
+bsoup_status bsoup_engine_create(const bsoup_engine_options *options, bsoup_engine **engine);
+void bsoup_engine_free(bsoup_engine *engine);
+
+/* Bytes of large memory in use now. */
+bsoup_status bsoup_engine_memory(bsoup_engine *engine, uint64_t *bytes);
+
+/* A flag that stops long work. At most 65,535 at once. */
+bsoup_status bsoup_cancel_create(bsoup_cancel **cancel);
+/* Raises the flag for good. Any thread, and signal handlers: one lock-free store. On a freed token it does nothing. */
+void bsoup_cancel_request(bsoup_cancel *cancel);
+/* Work that was given the token and still runs can no longer be cancelled by it. */
+void bsoup_cancel_free(bsoup_cancel *cancel);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * 5 Opening a soup
+ */
+
+typedef struct bsoup_soup bsoup_soup;
+
+/* Weight and KV formats. */
+enum { BSOUP_FORMAT_DEFAULT = 0, BSOUP_FORMAT_F32 = 1, BSOUP_FORMAT_F16 = 2, BSOUP_FORMAT_BF16 = 3 };
+
+enum {
+  BSOUP_LOAD_MAP = 0, /* files are memory-mapped and used in place where the format allows */
+  BSOUP_LOAD_COPY = 1 /* files are read into memory: they may change or vanish afterwards */
+};
+
+enum {
+  BSOUP_VERIFY_CHECKSUMS = 1, /* compare every file that soup.json gives a checksum for */
+  BSOUP_VERIFY_FINITE = 2     /* look for NaN and infinities in all weights; the error names file, tensor and index */
+};
+
+/* Reads `size` bytes at `offset` into `destination`. Returns 0, or anything else for failure. Any thread, several at
+ * once. */
+typedef int32_t (*bsoup_read_at_fn)(void *context, uint64_t offset, void *destination, size_t size);
+
+/* A file that lies in memory or behind a function. Names are relative paths with '/', as soup.json writes them. */
+typedef struct bsoup_file {
+  const char *name;
+  uint64_t size;
+  const void *data;         /* borrowed as long as the soup or anything made from it lives; NULL: use read_at */
+  bsoup_read_at_fn read_at; /* called only during the open */
+  void *context;            /* for read_at */
+} bsoup_file;
+
+typedef struct bsoup_open_options {
+  uint32_t struct_size;
+  uint32_t weights;        /* BSOUP_FORMAT_*: the run-time format; default: the base file's own */
+  uint32_t load;           /* BSOUP_LOAD_* */
+  uint32_t verify;         /* BSOUP_VERIFY_*, added */
+  const bsoup_file *files; /* a table of files instead of the file system; `path` then names one of them, or a folder */
+  uint32_t file_count;     /* at most 65,536 */
+  uint32_t reserved;       /* 0 */
+  bsoup_cancel *cancel;
+  bsoup_progress_fn progress;
+  void *progress_context;
+} bsoup_open_options;
+
+void bsoup_open_options_init(bsoup_open_options *options, size_t struct_size);
+
+/* Opens a soup: a folder with a soup.json, a JSON file of any name, or a plain model folder (a soup without backbones).
+ * Model folders are Hugging Face's (config.json, safetensors, tokenizer.json); a backbone may be a PEFT LoRA folder.
+ * Also: NOT_FOUND, IO, MALFORMED, UNSUPPORTED (with the list of what is supported), MISMATCH, CANCELLED, CHECKSUM,
+ * UNSOLVABLE (the matrix), GUARD_RAIL (an empty box). */
+bsoup_status bsoup_soup_open(bsoup_engine *engine, const char *path, const bsoup_open_options *options,
+                             bsoup_soup **soup);
+
+/* Blends and sessions made from the soup stay usable. */
+void bsoup_soup_free(bsoup_soup *soup);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * 6 Building a soup call by call: load a base (bsoup_soup_open on its folder), then add to it. Each call takes effect
+ * for blends made afterwards. Calls on one soup may come from any thread; each is whole.
+ */
+
+/* Adds a fine-tune of the base: a full checkpoint or a PEFT LoRA folder. *index (NULL: not wanted) becomes its number.
+ * Of `options`, `weights` is ignored. Also: as bsoup_soup_open; MISMATCH where shapes, architecture or vocabulary
+ * differ from the base's. At most 64 backbones. */
+bsoup_status bsoup_soup_add_backbone(bsoup_soup *soup, const char *path, const bsoup_open_options *options,
+                                     uint32_t *index);
+
+typedef struct bsoup_objective_options {
+  uint32_t struct_size;
+  uint32_t has_default;    /* 1: default_weight is given */
+  const char *name;        /* 1 to 64 bytes, unique in the soup */
+  const char *label;       /* NULL: the name */
+  const char *description; /* NULL: none */
+  double default_weight;   /* its part of the preference when none is given; not negative */
+  double minimum;          /* guard rail on its part; default 0 */
+  double maximum;          /* default 1 */
+  double step;             /* of a slider; default 0.01 */
+} bsoup_objective_options;
+
+void bsoup_objective_options_init(bsoup_objective_options *options, size_t struct_size);
+
+/* Adds an objective. Also: GUARD_RAIL where no preference would be left. At most 64. */
+bsoup_status bsoup_soup_add_objective(bsoup_soup *soup, const bsoup_objective_options *options, uint32_t *index);
+
+/* Sets the backbone matrix B: `rows` = number of backbones, `columns` = number of objectives, row-major; row i is the
+ * reward mix that backbone i was trained on. Also: MISMATCH, UNSOLVABLE (rank-deficient, or condition above 1e6). */
+bsoup_status bsoup_soup_set_matrix(bsoup_soup *soup, const double *matrix, uint32_t rows, uint32_t columns);
+
+/* Sets Bone Soup's rule: beta on the diagonal, (1 − beta)/(n − 1) beside it. beta = 1 is Rewarded Soup. Also: MISMATCH
+ * unless backbones and objectives are equally many, UNSOLVABLE for beta = 1/n. */
+bsoup_status bsoup_soup_set_bone_matrix(bsoup_soup *soup, double beta);
+
+/* Sets one stretch factor k ≥ 1 per objective: λ(μ) = Σ μ_j·k_j·λ(vertex j) (arXiv 2404.16792). */
+bsoup_status bsoup_soup_set_extrapolation(bsoup_soup *soup, const double *factors, uint32_t count);
+
+enum {
+  BSOUP_GUARD_REJECT = 0, /* a preference outside the objectives' limits is BSOUP_GUARD_RAIL */
+  BSOUP_GUARD_CLAMP = 1   /* it is moved to the nearest one inside, and the blend's info says so */
+};
+
+/* Limits |coefficient| (0: no limit; a breach is always BSOUP_GUARD_RAIL) and says what to do with a preference outside
+ * the objectives' limits. */
+bsoup_status bsoup_soup_set_guard(bsoup_soup *soup, double max_abs_coefficient, uint32_t on_violation);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * 7 Preferences and blends
+ *
+ * A preference μ gives each objective its part: not negative, summing to 1 (within 0.02: then it is renormalised, and
+ * the info says so). The coefficients λ solve Bᵀλ = μ; a λ below 0 or above 1 is right. A blend never changes: for
+ * another preference make another blend, and running sessions keep theirs until you set it.
+ *
+ *   folded: base + Σ λ·(backbone − base) is computed once into weights of its own, one pass over the weights.
+ *   live:   the base's weights stay, LoRA backbones are added row by row. Making one costs microseconds.
+ */
+
+typedef struct bsoup_blend bsoup_blend;
+
+enum {
+  BSOUP_BLEND_AUTO = 0, /* live where every backbone with a coefficient is low-rank, else folded */
+  BSOUP_BLEND_FOLDED = 1,
+  BSOUP_BLEND_LIVE = 2
+};
+
+typedef struct bsoup_named_value {
+  const char *name; /* of an objective */
+  double value;
+} bsoup_named_value;
+
+/* Give at most one of: named, preference, coefficients, preset. None: the soup's default preference (all 0 coefficients
+ * for a soup without objectives). */
+typedef struct bsoup_blend_options {
+  uint32_t struct_size;
+  uint32_t kind;                  /* BSOUP_BLEND_* */
+  const bsoup_named_value *named; /* a preference by names; objectives that are absent count 0 */
+  const double *preference;       /* a preference in the objectives' order */
+  const double *coefficients;     /* λ itself, one per backbone; never renormalised */
+  const char *preset;             /* the name of a preset in soup.json */
+  const float *layer_multipliers; /* live only: [backbone][layer], each times λ in that layer; NULL: all 1 */
+  uint32_t named_count;
+  uint32_t preference_count;
+  uint32_t coefficient_count;
+  uint32_t layer_multiplier_count; /* backbones × layers */
+  uint32_t weights;                /* folded only: BSOUP_FORMAT_*; default: the soup's */
+  uint32_t background;             /* 1: a fold goes on after the call returns; see bsoup_blend_wait */
+  bsoup_cancel *cancel;            /* of a fold, also one in the background */
+  bsoup_progress_fn progress;      /* of a fold; in the background it runs on a thread of the library */
+  void *progress_context;          /* borrowed until the fold has ended */
+} bsoup_blend_options;
+
+void bsoup_blend_options_init(bsoup_blend_options *options, size_t struct_size);
+
+/* Makes a blend. Also: NOT_FOUND (objective, preset), GUARD_RAIL, UNSOLVABLE, MISMATCH (numbers of values),
+ * UNSUPPORTED (live with a full backbone), CANCELLED. */
+bsoup_status bsoup_blend_create(bsoup_soup *soup, const bsoup_blend_options *options, bsoup_blend **blend);
+
+/* Waits until a blend made in the background can be used, at most `milliseconds`. Also: NOT_READY (time is over), and
+ * the statuses a fold can end with. Sessions on a blend that is not ready get NOT_READY. */
+bsoup_status bsoup_blend_wait(bsoup_blend *blend, uint32_t milliseconds);
+
+/* Sessions on the blend keep it. A fold in the background that nobody can use any more is stopped. */
+void bsoup_blend_free(bsoup_blend *blend);
+
+/* Bytes of large memory that bsoup_blend_create would take with these options. */
+bsoup_status bsoup_blend_memory(bsoup_soup *soup, const bsoup_blend_options *options, uint64_t *bytes);
+
+enum {
+  BSOUP_ADJUSTED_RENORMALIZED = 1, /* the parts did not sum to 1 and were divided by their sum */
+  BSOUP_ADJUSTED_CLAMPED = 2       /* a guard rail moved the preference */
+};
+
+typedef struct bsoup_blend_info {
+  uint32_t struct_size;     /* set it before the call */
+  uint32_t kind;            /* FOLDED or LIVE */
+  uint32_t weights;         /* BSOUP_FORMAT_* */
+  uint32_t adjustments;     /* BSOUP_ADJUSTED_*, added */
+  uint32_t objective_count; /* 0 for a blend made from coefficients */
+  uint32_t backbone_count;
+  double base_share;    /* 1 − Σλ over the full backbones */
+  double condition;     /* condition number of B; 0 for a blend made from coefficients */
+  double progress;      /* of the fold, 0 to 1; 1 is ready */
+  uint64_t memory;      /* bytes of its own weights */
+  char fingerprint[65]; /* 64 hexadecimal digits and NUL: two blends that have the same give the same bits */
+} bsoup_blend_info;
+
+bsoup_status bsoup_blend_get_info(bsoup_blend *blend, bsoup_blend_info *info);
+
+/* The preference after adjustments: `count` must be objective_count. */
+bsoup_status bsoup_blend_preference(bsoup_blend *blend, double *preference, uint32_t count);
+/* The coefficients: `count` must be backbone_count. */
+bsoup_status bsoup_blend_coefficients(bsoup_blend *blend, double *coefficients, uint32_t count);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * 8 Generating
+ */
+
+typedef struct bsoup_generation bsoup_generation;
+
+typedef struct bsoup_logit_bias {
+  int32_t token;
+  float bias; /* added to the token's logit; −infinity forbids it */
+} bsoup_logit_bias;
+
+/* Sees and may change the logits (`count` of them, natural-log scale) before sampling; `tokens` is the whole text so
+ * far. Return 0 to go on; anything else ends the generation with BSOUP_CANCELLED. All −infinity is an error. */
+typedef int32_t (*bsoup_logits_fn)(float *logits, size_t count, const int32_t *tokens, size_t token_count,
+                                   void *context);
+
+/* Applied in this order: hook, logit bias, penalties, temperature, top-k, top-p, min-p. */
+typedef struct bsoup_sampling_options {
+  uint32_t struct_size;
+  float temperature;        /* 0 (default): greedy, lowest token number among equals */
+  uint32_t top_k;           /* 0: off */
+  float top_p;              /* 1: off */
+  float min_p;              /* 0: off */
+  float repetition_penalty; /* 1: off; divides positive and multiplies negative logits of seen tokens (CTRL) */
+  float presence_penalty;   /* 0: off; subtracted once from each seen token */
+  float frequency_penalty;  /* 0: off; subtracted per occurrence */
+  int32_t penalty_window;   /* how many last tokens count as seen; −1 (default): all; 0: none */
+  uint32_t top_logprobs;    /* alternatives to report per step, at most 100 */
+  uint64_t seed;            /* of the session's Philox stream */
+  const bsoup_logit_bias *logit_bias;
+  uint32_t logit_bias_count;
+  uint32_t reserved; /* 0 */
+  bsoup_logits_fn hook;
+  void *hook_context; /* borrowed as long as the generation goes on */
+} bsoup_sampling_options;
+
+void bsoup_sampling_options_init(bsoup_sampling_options *options, size_t struct_size);
+
+/* Gets new text: whole UTF-8 characters, never the beginning of a stop string. Return 0 to go on; anything else ends
+ * the generation with BSOUP_FINISH_CALLBACK. */
+typedef int32_t (*bsoup_text_fn)(const char *text, size_t size, void *context);
+
+enum {
+  BSOUP_TOKENIZE_SPECIAL = 1,      /* put the tokens that the model's tokenizer adds around a text (BOS) */
+  BSOUP_TOKENIZE_PARSE_SPECIAL = 2 /* take the spelling of a special token in the text for that token */
+};
+
+typedef struct bsoup_generate_options {
+  uint32_t struct_size;
+  uint32_t max_tokens;                    /* new tokens at most; default 256 */
+  const bsoup_sampling_options *sampling; /* NULL: greedy */
+  const char *const *stop_strings;        /* each 1 to 256 bytes; the text ends before the first that appears */
+  const int32_t *stop_tokens;             /* beside the model's own end tokens */
+  uint32_t stop_string_count;             /* at most 16 */
+  uint32_t stop_token_count;              /* at most 256 */
+  uint32_t ignore_end;                    /* 1: the model's end tokens do not end the text */
+  uint32_t tokenize;                      /* BSOUP_TOKENIZE_*, added; default SPECIAL */
+  uint32_t context;                       /* bsoup_generate only: positions; 0: as many as the call can need */
+  uint32_t kv_format;                     /* bsoup_generate only: BSOUP_FORMAT_* */
+  bsoup_text_fn on_text;                  /* NULL: not streamed */
+  void *text_context;
+  bsoup_cancel *cancel;
+  bsoup_progress_fn prefill_progress; /* share of the prompt that is computed */
+  void *prefill_context;
+} bsoup_generate_options;
+
+void bsoup_generate_options_init(bsoup_generate_options *options, size_t struct_size);
+
+enum {
+  BSOUP_FINISH_NONE = 0,        /* goes on */
+  BSOUP_FINISH_END = 1,         /* the model's end token */
+  BSOUP_FINISH_STOP_TOKEN = 2,  /* one of stop_tokens */
+  BSOUP_FINISH_STOP_STRING = 3, /* one of stop_strings */
+  BSOUP_FINISH_LENGTH = 4,      /* max_tokens */
+  BSOUP_FINISH_CONTEXT = 5,     /* the session's context is full */
+  BSOUP_FINISH_CALLBACK = 6     /* on_text returned non-zero */
+};
+
+/* Prompt in, text out, in a session of its own. *generation (NULL: not wanted) is made on success: free it.
+ * A prompt that has no room is CONTEXT_FULL, before anything is computed. Also: CANCELLED, NOT_READY, and MISMATCH for
+ * a soup without a tokenizer. */
+bsoup_status bsoup_generate(bsoup_blend *blend, const char *prompt, size_t prompt_size,
+                            const bsoup_generate_options *options, bsoup_generation **generation);
+
+void bsoup_generation_free(bsoup_generation *generation);
+
+typedef struct bsoup_logprob {
+  int32_t token;
+  float logprob; /* natural log of the model's own probability, before bias, penalties and temperature */
+} bsoup_logprob;
+
+typedef struct bsoup_generation_info {
+  uint32_t struct_size;       /* set it before the call */
+  uint32_t finish;            /* BSOUP_FINISH_* */
+  const char *text;           /* the new text, NUL after it; borrowed from the generation */
+  size_t text_size;           /* without the NUL */
+  const int32_t *tokens;      /* the new tokens, an end token included; borrowed */
+  const float *logprobs;      /* one per token; borrowed */
+  const bsoup_logprob *top;   /* top_count per token, most probable first; NULL without top_logprobs; borrowed */
+  uint32_t token_count;       /* new tokens */
+  uint32_t top_count;         /* alternatives per token */
+  uint32_t prompt_tokens;     /* tokens of the prompt */
+  uint32_t prefilled_tokens;  /* tokens that were computed before the first new one */
+  double prefill_seconds;     /* until the logits for the first new token */
+  double decode_seconds;      /* the rest */
+  char blend_fingerprint[65]; /* of the session at the end of the call */
+} bsoup_generation_info;
+
+bsoup_status bsoup_generation_get_info(bsoup_generation *generation, bsoup_generation_info *info);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * 9 Sessions
+ *
+ * A session is one running text: its tokens, their KV cache, a sampler, and the blend it uses. Tokens are appended,
+ * then computed by bsoup_decode (chapter 10) or bsoup_session_generate.
+ */
+
+typedef struct bsoup_session bsoup_session;
+
+typedef struct bsoup_session_options {
+  uint32_t struct_size;
+  uint32_t context;   /* positions at most; 0: the model's own, 4096 at most. Memory is taken 64 positions at a time */
+  uint32_t kv_format; /* BSOUP_FORMAT_*; default: f32 with f32 weights, else the weights' format */
+  uint32_t reserved;  /* 0 */
+} bsoup_session_options;
+
+void bsoup_session_options_init(bsoup_session_options *options, size_t struct_size);
+
+/* Also: NOT_READY (a fold that is still going on). */
+bsoup_status bsoup_session_create(bsoup_blend *blend, const bsoup_session_options *options, bsoup_session **session);
+/* Frees the session; a call that is using it on another thread ends as usual. */
+void bsoup_session_free(bsoup_session *session);
+
+/* Bytes of large memory that a session with these options takes when its context is full. */
+bsoup_status bsoup_session_memory(bsoup_blend *blend, const bsoup_session_options *options, uint64_t *bytes);
+
+/* Appends tokens to the text; nothing is computed. Also: BUSY, CONTEXT_FULL. */
+bsoup_status bsoup_session_append(bsoup_session *session, const int32_t *tokens, size_t count);
+/* Appends text; `tokenize` is BSOUP_TOKENIZE_*, added. *count (NULL: not wanted) becomes the number of its tokens.
+ * Also: BUSY, CONTEXT_FULL, MISMATCH (no tokenizer), CANCELLED. */
+bsoup_status bsoup_session_append_text(bsoup_session *session, const char *text, size_t size, uint32_t tokenize,
+                                       size_t *count);
+
+/* Keeps the first `count` tokens and forgets the rest: what is appended then is as if they had never been. A generation
+ * that was begun is ended; a sampler's stream starts at the position, so that the same continuation gives the same
+ * text. Also: BUSY. */
+bsoup_status bsoup_session_rewind(bsoup_session *session, size_t count);
+
+/* A copy with the same tokens and blend that goes its own way. The KV cache is shared up to here. Also: BUSY. */
+bsoup_status bsoup_session_fork(bsoup_session *session, bsoup_session **fork);
+
+enum {
+  BSOUP_RECOMPUTE = 0, /* the tokens so far are computed again: the bits of a fresh session */
+  BSOUP_CONTINUE = 1 /* the old blend's KV cache is kept: microseconds; the session's fingerprint says so from now on */
+};
+
+/* Changes the blend, from the next token on. The blend must come from a soup with the same base. Also: BUSY, NOT_READY,
+ * MISMATCH. */
+bsoup_status bsoup_session_set_blend(bsoup_session *session, bsoup_blend *blend, uint32_t policy);
+
+typedef struct bsoup_session_info {
+  uint32_t struct_size;    /* set it before the call */
+  uint32_t kv_format;      /* BSOUP_FORMAT_* */
+  uint64_t token_count;    /* of the text */
+  uint64_t computed_count; /* of these, with KV of the present blend; the rest is computed by the next decode */
+  uint64_t context;        /* positions at most */
+  uint64_t memory;         /* bytes of KV held, shared ones included */
+  char fingerprint[65];    /* of the blend; after BSOUP_CONTINUE a hash over old, position and new */
+} bsoup_session_info;
+
+/* Also: BUSY. */
+bsoup_status bsoup_session_get_info(bsoup_session *session, bsoup_session_info *info);
+
+/* The text's tokens. Borrowed until the next call that changes the session. Also: BUSY. */
+bsoup_status bsoup_session_tokens(bsoup_session *session, const int32_t **tokens, size_t *count);
+
+/* Appends the prompt (may be empty), generates until a stop, and keeps all in the session for the next turn. The last
+ * new token is part of the text, its KV is computed by the next call. On CANCELLED or a failure after the start, the
+ * session holds the prompt and the tokens so far and can go on. Also: as bsoup_generate; BUSY. */
+bsoup_status bsoup_session_generate(bsoup_session *session, const char *prompt, size_t prompt_size,
+                                    const bsoup_generate_options *options, bsoup_generation **generation);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * 10 Batches: many sessions in one step, each with its own blend. The loop is
+ *
+ *     bsoup_session_append_text(s[i], ...);  bsoup_session_begin(s[i], &how);           for each
+ *     while (some are unfinished) {
+ *       bsoup_decode(s, n, NULL);                                                       prefill and decode, mixed
+ *       bsoup_session_next(s[i], &step);                                                for each: one token and its
+ * text
+ *     }
+ */
+
+typedef struct bsoup_decode_options {
+  uint32_t struct_size;
+  uint32_t max_rows;   /* positions to compute at most in this call, shared fairly; 0: all that are pending */
+  uint32_t all_logits; /* 1: keep the logits of every position computed, not of each session's last only */
+  uint32_t reserved;   /* 0 */
+  bsoup_cancel *cancel;
+} bsoup_decode_options;
+
+void bsoup_decode_options_init(bsoup_decode_options *options, size_t struct_size);
+
+/* Computes the pending tokens of all these sessions together. Sessions must be different ones, of soups with one
+ * engine; one without pending tokens is left as it is. A failure or a cancel leaves each session with the positions
+ * that were computed whole; call again to go on. Also: BUSY, NOT_READY, CANCELLED, MISMATCH. */
+bsoup_status bsoup_decode(bsoup_session *const *sessions, size_t count, const bsoup_decode_options *options);
+
+/* The logits after position `position` (0 is the first token; −1 the last computed), natural-log scale, one per token
+ * of the vocabulary. Borrowed until the next call that changes the session. Also: BUSY, NOT_READY (not computed, or not
+ * kept: see all_logits). */
+bsoup_status bsoup_session_logits(bsoup_session *session, int64_t position, const float **logits, size_t *count);
+
+/* Begins a generation for bsoup_session_next: sampling, stops, limits. Of the options `on_text`, `tokenize`, `context`,
+ * `kv_format`, `cancel` and the prefill's progress do not matter here. Also: BUSY. */
+bsoup_status bsoup_session_begin(bsoup_session *session, const bsoup_generate_options *options);
+
+typedef struct bsoup_step {
+  uint32_t struct_size;     /* set it before the call */
+  int32_t token;            /* the new token, now pending in the session */
+  float logprob;            /* as in bsoup_logprob */
+  uint32_t finish;          /* BSOUP_FINISH_*: anything but NONE was the last step */
+  const char *text;         /* new text that is certain; borrowed until the next call that changes the session */
+  size_t text_size;         /* may be 0 */
+  const bsoup_logprob *top; /* borrowed likewise */
+  uint32_t top_count;
+  uint32_t reserved;
+} bsoup_step;
+
+/* Samples one token from the logits of the session's last token and appends it. Without a bsoup_session_begin: greedy,
+ * without limits. Also: BUSY, NOT_READY (bsoup_decode first), CONTEXT_FULL, CANCELLED (the hook), INVALID_ARGUMENT (the
+ * generation has finished: begin another). */
+bsoup_status bsoup_session_next(bsoup_session *session, bsoup_step *step);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * 11 Inspecting
+ */
+
+typedef struct bsoup_soup_info {
+  uint32_t struct_size; /* set it before the call */
+  uint32_t weights;     /* BSOUP_FORMAT_*: the run-time format */
+  uint32_t objective_count;
+  uint32_t backbone_count;
+  uint32_t preset_count;
+  uint32_t vocabulary; /* logits per position */
+  uint32_t layers;
+  uint32_t hidden; /* width of the residual stream */
+  uint32_t heads;
+  uint32_t kv_heads;
+  uint32_t head_size;
+  uint32_t context;       /* positions the model was made for */
+  uint32_t has_tokenizer; /* 0: token numbers only */
+  uint32_t live;          /* 1: every backbone is low-rank, so that blends can be live */
+  uint64_t parameters;    /* of the base */
+  uint64_t memory;        /* bytes of the base's and the adapters' weights in run-time form, mapped ones included */
+  double condition;       /* of the backbone matrix; 0 without one */
+  double max_abs_coefficient;
+  uint32_t on_violation; /* BSOUP_GUARD_* */
+  uint32_t reserved;
+  const char *model_type; /* as in config.json; borrowed from the soup */
+} bsoup_soup_info;
+
+bsoup_status bsoup_soup_get_info(bsoup_soup *soup, bsoup_soup_info *info);
+
+typedef struct bsoup_objective_info {
+  uint32_t struct_size; /* set it before the call */
+  uint32_t reserved;
+  const char *name; /* these three borrowed from the soup */
+  const char *label;
+  const char *description; /* "" where none is given */
+  double default_weight;   /* in the default preference */
+  double minimum;
+  double maximum;
+  double step;
+  double floor;     /* reward floor; NaN where none is given */
+  double norm_mean; /* of the reward over the base's own samples; NaN where none is given */
+  double norm_std;
+  double extrapolation; /* stretch factor; 1: none */
+} bsoup_objective_info;
+
+/* Also: NOT_FOUND for an index past the last. */
+bsoup_status bsoup_soup_objective(bsoup_soup *soup, uint32_t index, bsoup_objective_info *info);
+
+typedef struct bsoup_backbone_info {
+  uint32_t struct_size;  /* set it before the call */
+  uint32_t low_rank;     /* 1: a LoRA adapter; 0: a full checkpoint */
+  const char *path;      /* as given; borrowed from the soup */
+  uint64_t parameters;   /* of its files */
+  uint32_t rank;         /* the largest of an adapter */
+  uint32_t module_count; /* adapted layers */
+} bsoup_backbone_info;
+
+/* Also: NOT_FOUND for an index past the last. */
+bsoup_status bsoup_soup_backbone(bsoup_soup *soup, uint32_t index, bsoup_backbone_info *info);
+
+/* B, row-major, backbones × objectives: `count` must be their product. Also: NOT_FOUND without a matrix. */
+bsoup_status bsoup_soup_matrix(bsoup_soup *soup, double *matrix, uint32_t count);
+
+/* Preset `index`: *name is borrowed from the soup; `preference` takes objective_count numbers (NULL: not wanted).
+ * Also: NOT_FOUND. */
+bsoup_status bsoup_soup_preset(bsoup_soup *soup, uint32_t index, const char **name, double *preference, uint32_t count);
+
+/* Where one slider moves, the others share the rest in their proportions: `preference` (objective_count numbers) is
+ * changed in place so that objective `index` has `value`. */
+bsoup_status bsoup_soup_move_slider(bsoup_soup *soup, double *preference, uint32_t count, uint32_t index, double value);
+
+/* Text to tokens. Writes at most `capacity` and sets *count to how many there are: where it is above `capacity`, call
+ * again with room. `tokenize` is BSOUP_TOKENIZE_*, added. Also: MISMATCH (no tokenizer), CANCELLED. */
+bsoup_status bsoup_soup_tokenize(bsoup_soup *soup, const char *text, size_t size, uint32_t tokenize, int32_t *tokens,
+                                 size_t capacity, size_t *count);
+
+/* Tokens to text, invalid UTF-8 replaced by U+FFFD. `skip_special` 1 leaves special tokens out. *size as *count above.
+ */
+bsoup_status bsoup_soup_detokenize(bsoup_soup *soup, const int32_t *tokens, size_t token_count, uint32_t skip_special,
+                                   char *text, size_t capacity, size_t *size);
+
+/* A token as the vocabulary spells it: bytes, borrowed from the soup. *special (NULL: not wanted) becomes 1 for a
+ * special one. Also: NOT_FOUND. */
+bsoup_status bsoup_soup_token(bsoup_soup *soup, int32_t token, const char **piece, size_t *size, uint32_t *special);
+
+/* The model's end tokens, from config.json and generation_config.json. Borrowed from the soup. */
+bsoup_status bsoup_soup_end_tokens(bsoup_soup *soup, const int32_t **tokens, size_t *count);
+
+#ifdef __cplusplus
+}
+#endif
+
 #endif
