@@ -1,0 +1,17 @@
+/// A small seeded generator (SplitMix64, Steele et al. 2014), so that a failing test fails again.
+public struct SplitMix: RandomNumberGenerator {
+  private var state: UInt64
+
+  public init(seed: UInt64) { state = seed }
+
+  public mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ mixed >> 31
+  }
+
+  /// From 0 to `bound` - 1; `bound` is 1 at least.
+  public mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+}
