@@ -47,7 +47,7 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CBoneSoup"),
     .target(name: "CIntrinsics"),
-    module("Platform", []),
+    module("Platform", ["CIntrinsics"]),
     module("JSON", ["Platform"]),
     module("KernelsBaseline", ["CIntrinsics"], instructionSet([])),
     module("KernelsAVX2", ["CIntrinsics"], instructionSet(avx2)),
@@ -65,7 +65,7 @@ let package = Package(
       name: "BoneSoupLibrary", dependencies: ["BoneSoup"], exclude: ["README.md", "exports.map", "static"],
       linkerSettings: selfContained),
     .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
-    tests("Platform", []),
+    tests("Platform", ["CIntrinsics"]),
     tests("JSON", ["Platform"]),
     tests("Kernels", ["CIntrinsics"]),
     tests("Checkpoints", ["Platform", "JSON", "Kernels"]),
