@@ -1,1 +1,38 @@
-// The first file of this target replaces this one.
+import CIntrinsics
+import Glibc
+import KernelsAVX2
+import KernelsAVX512
+import KernelsBaseline
+
+/// The numeric kernels of one instruction-set level.
+///
+/// Pointers need no alignment. No call allocates from the heap, locks, or reads or writes outside the elements named;
+/// counts of zero and below do nothing. Buffers may overlap only where a call says so. Every result is the same,
+/// bit for bit, whatever thread computes it and however the work was cut: DESIGN's numeric contract.
+public struct Kernels: Sendable {
+  public let instructionSet: InstructionSet
+  let table: bsk_kernels
+
+  /// The kernels of `level`; nil where this machine can't run them.
+  public init?(_ level: InstructionSet) {
+    guard level.isSupported else { return nil }
+    self.init(supported: level)
+  }
+
+  private init(supported level: InstructionSet) {
+    instructionSet = level
+    table =
+      switch level {
+      case .baseline: KernelsBaseline.kernelTable()
+      case .avx2: KernelsAVX2.kernelTable()
+      case .avx512: KernelsAVX512.kernelTable()
+      }
+  }
+
+  /// The kernels of the highest level that this machine runs, or of the one that the environment variable
+  /// `BONESOUP_ISA` names, where that is lower. A name that is no level is ignored.
+  public static func detect() -> Kernels {
+    let wanted = getenv("BONESOUP_ISA").flatMap { InstructionSet(rawValue: String(cString: $0)) } ?? .avx512
+    return Kernels(supported: InstructionSet.allCases.last { $0 <= wanted && $0.isSupported } ?? .baseline)
+  }
+}

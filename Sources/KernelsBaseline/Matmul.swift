@@ -1,0 +1,49 @@
+import CIntrinsics
+
+/// y[i·ldy + j] = Σ_k x[i·ldx + k] · w[j·ldw + k], added to what y holds where `accumulate`.
+/// x is [m, k] in f32, w [n, k] in the format, y [m, n] in f32; strides count elements.
+///
+/// One order for every element: lane l of one accumulator sums k = l, l + 16, l + 32, … (beyond the end zeros), then
+/// the lanes are summed as a tree. Nothing of it depends on m, n, or where in a tile the element stands.
+func matmul(
+  _ x: UnsafePointer<Float>, _ ldx: Int, _ m: Int, _ w: UnsafeRawPointer, _ type: UInt8, _ ldw: Int, _ n: Int,
+  _ k: Int, _ y: UnsafeMutablePointer<Float>, _ ldy: Int, _ accumulate: Bool
+) {
+  switch type {
+  case FormatCode.f32: matmul(F32.self, x, ldx, m, w, ldw, n, k, y, ldy, accumulate)
+  case FormatCode.f16: matmul(F16.self, x, ldx, m, w, ldw, n, k, y, ldy, accumulate)
+  case FormatCode.bf16: matmul(BF16.self, x, ldx, m, w, ldw, n, k, y, ldy, accumulate)
+  default: return
+  }
+}
+
+@inline(__always)
+private func matmul<W: Format>(
+  _: W.Type, _ x: UnsafePointer<Float>, _ ldx: Int, _ m: Int, _ w: UnsafeRawPointer, _ ldw: Int, _ n: Int, _ k: Int,
+  _ y: UnsafeMutablePointer<Float>, _ ldy: Int, _ accumulate: Bool
+) {
+  let rowBytes = ldw &* W.byteCount
+  var i = 0
+  while i < m {
+    let block = min(m &- i, 48)
+    var j = 0
+    while j < n {
+      let rows = Rows<W>(w + j &* rowBytes, rowBytes, min(n &- j, 4))
+      var t = 0
+      while t < block {
+        let (xt, yt) = (x + (i &+ t) &* ldx, y + (i &+ t) &* ldy + j)
+        switch block &- t {
+        case 1: rows.multiply(1, xt, ldx, k, yt, ldy, accumulate)
+        case 2: rows.multiply(2, xt, ldx, k, yt, ldy, accumulate)
+        case 3: rows.multiply(3, xt, ldx, k, yt, ldy, accumulate)
+        case 4: rows.multiply(4, xt, ldx, k, yt, ldy, accumulate)
+        case 5: rows.multiply(5, xt, ldx, k, yt, ldy, accumulate)
+        default: rows.multiply(6, xt, ldx, k, yt, ldy, accumulate)
+        }
+        t &+= 6
+      }
+      j &+= 4
+    }
+    i &+= block
+  }
+}

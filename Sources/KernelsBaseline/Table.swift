@@ -1,0 +1,9 @@
+import CIntrinsics
+
+/// The kernels of this instruction-set level.
+public func kernelTable() -> bsk_kernels {
+  bsk_kernels(
+    matmul: matmul, attention: attention, rms_norm: rmsNorm, rotate: rotate, silu_multiply: siluMultiply, add: add,
+    softmax: softmax, log_sum_exp: logSumExp, exponential: exponential, widen: widen, narrow: narrow, scale: scale,
+    scale_add: scaleAdd, first_non_finite: firstNonFinite)
+}
