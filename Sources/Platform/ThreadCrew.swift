@@ -150,6 +150,8 @@ final class ThreadCrew: @unchecked Sendable {
   }
 
   /// True as soon as `condition` holds, false where it did not for the spinning time.
+  ///
+  /// Yields after the first moments: where threads outnumber CPUs, the one waited for may need this one's.
   @inline(__always) private func spin(until condition: () -> Bool) -> Bool {
     var start = 0
     while true {
@@ -158,7 +160,7 @@ final class ThreadCrew: @unchecked Sendable {
         bsp_pause()
       }
       let now = Self.nanoseconds()
-      if start == 0 { start = now }
+      if start == 0 { start = now } else { sched_yield() }
       if now &- start >= spinNanoseconds { return false }
     }
   }
