@@ -95,11 +95,14 @@ def test_runs_where_there_is_nothing_but_libc(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("level", ["KernelsAVX2", "KernelsAVX512"])
 def test_kernels_of_a_higher_level_share_no_code_with_lower_ones(level: str) -> None:
-    """Weak code in these objects could be picked by the linker for callers on machines without the instructions."""
+    """Weak code in these objects could be picked by the linker for callers on machines without the instructions.
+
+    Weak symbols that carry the module's own name are no danger: no other object has them.
+    """
     objects = list((OBJECTS / f"{level}.build").glob("*.o"))
     assert objects
     weak = [line for path in objects for line in output("nm", path).splitlines() if " W " in line]
-    assert weak == []
+    assert [line for line in weak if f"{len(level)}{level}" not in line] == []
 
 
 def test_kernels_of_the_lowest_level_hold_no_avx_instruction() -> None:
