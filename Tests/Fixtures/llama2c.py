@@ -8,13 +8,13 @@ writes config.json, generation_config.json, model.safetensors (F32) and tokenize
 Rope. llama2.c rotates the neighbours (2i, 2i+1) of a head of h elements by the angle p·θ^(−2i/h) at position p; Hugging
 Face rotates the halves (i, i + h/2) by that same angle. Let P be the permutation with P(i) = 2i and P(i + h/2) = 2i + 1
 for i < h/2. With the rows of each head of wq and wk in the order P, element j of the new q and k is element P(j) of the
-old: what was the pair (2i, 2i+1) is the pair (i, i + h/2), turned as before. Each element has moved to the same place in
-q and in k, so their dot product has the same terms. wv and wo do not take part.
+old: what was the pair (2i, 2i+1) is the pair (i, i + h/2), turned as before. Each element moves to the same place in q
+and in k, so their dot product has the same terms. wv and wo do not take part.
 
 Vocabulary. llama2.c keeps pieces with scores and no merges: it joins, again and again, the neighbours whose joint piece
-has the highest score. That is BPE whose merges are all splits of each piece in two, by descending score. Where two splits
-of one piece stand in a text, llama2.c takes the leftmost and BPE the one listed first; on texts of this vocabulary the
-results are equal (check_llama2c.py).
+has the highest score. That is BPE whose merges are all splits of each piece in two, by descending score. Where two
+splits of one piece stand in a text, llama2.c takes the leftmost and BPE the one listed first; on texts of this
+vocabulary the results are equal (check_llama2c.py).
 """
 
 import array
