@@ -1,0 +1,54 @@
+import Glibc
+import Platform
+
+/// The contents of one file: mapped, in memory of our own, or the host's memory. Freed with the object.
+public final class FileBytes: @unchecked Sendable {
+  /// Names the file in messages: its path, or its name in the host's table.
+  public let name: String
+  public let identity: FileIdentity
+  /// Never written to by this process, except before the object is given out.
+  public let bytes: UnsafeRawBufferPointer
+  private let isMapped: Bool
+  private let buffer: Buffer?
+
+  private init(
+    name: String, identity: FileIdentity, bytes: UnsafeRawBufferPointer, isMapped: Bool, buffer: Buffer?
+  ) {
+    self.name = name
+    self.identity = identity
+    self.bytes = bytes
+    self.isMapped = isMapped
+    self.buffer = buffer
+  }
+
+  /// Over a mapping, which the object unmaps at its end.
+  convenience init(name: String, identity: FileIdentity, mapping: UnsafeRawBufferPointer) {
+    self.init(name: name, identity: identity, bytes: mapping, isMapped: true, buffer: nil)
+  }
+
+  convenience init(name: String, identity: FileIdentity, buffer: Buffer) {
+    self.init(name: name, identity: identity, bytes: buffer.bytes, isMapped: false, buffer: buffer)
+  }
+
+  /// Over memory of the host, which outlives the object.
+  convenience init(name: String, identity: FileIdentity, borrowed: UnsafeRawBufferPointer) {
+    self.init(name: name, identity: identity, bytes: borrowed, isMapped: false, buffer: nil)
+  }
+
+  deinit {
+    if isMapped, let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
+  }
+
+  /// Lets the system take back the pages that lie wholly inside `range`; reading them again reads the file again.
+  /// Does nothing where the file is not mapped or the range not inside it.
+  public func dropBehind(_ range: UnsafeRawBufferPointer) {
+    guard isMapped, let base = bytes.baseAddress, let start = range.baseAddress, start >= base,
+      range.count <= bytes.count, start - base <= bytes.count - range.count
+    else { return }
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let first = (start - base + page - 1) / page * page
+    let last = (start - base + range.count) / page * page
+    guard last > first else { return }
+    madvise(UnsafeMutableRawPointer(mutating: base + first), last - first, MADV_DONTNEED)
+  }
+}

@@ -1,0 +1,35 @@
+import Kernels
+import Platform
+
+/// A tensor of a checkpoint: shape, type and bytes, row by row, the last dimension contiguous.
+public struct TensorView: @unchecked Sendable {
+  public static let maximumRank = 8
+
+  /// At most 200 bytes of the tensor's name, and the file it is in: for messages.
+  public let name: String
+  public let file: String
+  public let type: ElementType
+  /// Up to eight dimensions, each 0 or more; none for a scalar.
+  public let shape: [Int]
+  /// Exactly as many as the shape needs, aligned to the element, little-endian. Valid as long as `owner` lives.
+  public let bytes: UnsafeRawBufferPointer
+  /// Keeps the bytes alive.
+  public let owner: any AnyObject & Sendable
+
+  /// The product of the dimensions.
+  public var count: Int { bytes.count / type.byteCount }
+
+  /// "[2, 3]"
+  public static func describe(_ shape: [Int]) -> String { "[" + shape.map(String.init).joined(separator: ", ") + "]" }
+
+  /// Throws where the shape is another.
+  public func require(shape wanted: [Int]) throws(BoneSoupError) {
+    guard shape == wanted else {
+      throw .mismatch(
+        "\(file): the tensor \(name) has the shape \(Self.describe(shape)); \(Self.describe(wanted)) is needed")
+    }
+  }
+
+  /// Says that the bytes will not be read again soon, so that a mapped file's pages need not stay in memory.
+  public func dropBehind() { (owner as? FileBytes)?.dropBehind(bytes) }
+}
