@@ -50,29 +50,39 @@ extern "C" {
 /* ---------------------------------------------------------------------------------------------------------------------
  * 1 Conventions. They hold for every function, unless its own text says otherwise.
  *
- * Results.      A function that can fail returns a bsoup_status; 0 (BSOUP_OK) is success. Results come through
+ * Results       A function that can fail returns a bsoup_status; 0 (BSOUP_OK) is success. Results come through
  *               out-parameters. After a failure a handle out-parameter is NULL, a count out-parameter 0, a struct
  *               out-parameter unchanged, and every object is as it was before the call.
- * Any status.   Every function may also return BSOUP_STALE_HANDLE, BSOUP_INVALID_ARGUMENT, BSOUP_OUT_OF_MEMORY,
- *               BSOUP_FORKED and BSOUP_INTERNAL; only further ones are listed.
- * Handles.      bsoup_soup * and the like are never dereferenced: a freed, forged or mistyped one is
+ * Any status    Every function may also return BSOUP_STALE_HANDLE, BSOUP_INVALID_ARGUMENT, BSOUP_OUT_OF_MEMORY,
+ *               BSOUP_FORKED and BSOUP_INTERNAL; only further ones are listed, without their prefix.
+ * Handles       bsoup_soup * and the like are never dereferenced: a freed, forged or mistyped one is
  *               BSOUP_STALE_HANDLE, never a crash. Objects are reference counted inside: free handles in any order. A
- *               _free function takes NULL, and ignores a handle that was freed before.
- * Ownership.    What you pass in is copied or only used during the call, unless "borrowed" is written beside it.
- *               Pointers that you get are borrowed from the object named there, with their lifetime; never free them.
- * Text.         UTF-8. Text that has a size need not end in NUL; a name or a path is a C string.
- * Options.      A struct whose first field is struct_size: call its _init, then change fields. NULL stands for the
- *               defaults. Structs only ever grow at their end: a program built with an older header goes on working.
- * Threads.      Engines, soups, blends and cancel tokens may be used from any number of threads at once. A session or a
- *               generation may be used by one thread at a time; a second one gets BSOUP_BUSY.
- * Callbacks.    Run on a thread that is inside the call, unless said otherwise, and may call any function; a session
- * that is at work is BSOUP_BUSY to its own callbacks. They must not throw or longjmp. Long work.    Whatever may take
- * over 50 ms takes a cancel token and a progress callback, and answers a cancel within 50 ms of work with
- * BSOUP_CANCELLED. Determinism.  The same blend, tokens and seed give the same bits on one instruction-set level,
- * whatever the number of threads, whatever else is in the batch, however the prompt was split. Your process. No output,
- * no exit, no abort, no signal handler, no locale, no change of the floating-point control. A mapped file that somebody
- * cuts short raises SIGBUS, as for any reader of mapped files: BSOUP_LOAD_COPY avoids that. After fork() the child gets
- * BSOUP_FORKED. dlclose() is harmless. Since.        Everything here is since 1.0 (ABI 1).
+ *               _free function takes NULL, ignores a handle that was freed before, and does nothing in a forked child.
+ *               When the free that makes an object unreachable returns, no callback of it runs or will run and nothing
+ *               borrowed for it is touched any more (from inside its own callback: when that returns).
+ * Ownership     What you pass in is copied or only used during the call, unless "borrowed" is written beside it.
+ *               Pointers that you get are borrowed from the handle named there, until it is freed or until what is
+ *               written beside them; never free them.
+ * Text          UTF-8. Text that has a size need not end in NUL; a name or a path is a C string. NULL with size 0 is "".
+ * Options       A struct that you fill: call its _init with your sizeof, then change fields. NULL is the defaults.
+ *               Structs grow only at their end and a new field's default is always 0, so a program built with an older
+ *               header goes on working; where a newer one sets a field that this library does not know, the call is
+ *               BSOUP_UNSUPPORTED. A reserved field that is not 0 is BSOUP_INVALID_ARGUMENT.
+ * Infos         A struct that is filled for you: set struct_size to your sizeof before the call; it comes back as the
+ *               number of bytes that this library knows, and the rest is zeroed.
+ * Threads       Engines, soups, blends, cancel tokens and generations may be used from any number of threads at once. A
+ *               session may be used by one at a time: a second one gets BSOUP_BUSY.
+ * Callbacks     Run on the thread that made the call, with its own floating-point control, unless said otherwise. They
+ *               may call any function; a session that is at work is BSOUP_BUSY to them. They must not throw or longjmp.
+ * Long work     Whatever may take over 50 ms takes a cancel token, and answers it within 50 ms of work with
+ *               BSOUP_CANCELLED; most also report progress.
+ * Determinism   The same blend, tokens and seed give the same bits on one instruction-set level, whatever the number of
+ *               threads, whatever else is in the batch, however the prompt was split.
+ * Your process  No output, no exit, no abort, no signal handler, no locale, no change of the floating-point control. A
+ *               mapped file that somebody cuts short raises SIGBUS, as for any reader of mapped files: BSOUP_LOAD_COPY
+ *               avoids that. In a forked child of a process that had used the library every call is BSOUP_FORKED.
+ *               dlclose() is harmless.
+ * Since         Everything here is since 1.0 (ABI 1).
  */
 
 /* ---------------------------------------------------------------------------------------------------------------------
@@ -145,8 +155,9 @@ typedef struct bsoup_cancel bsoup_cancel;
 typedef void *(*bsoup_allocate_fn)(size_t bytes, size_t alignment, void *context);
 /* Takes back what bsoup_allocate_fn gave, with the same `bytes`. Any thread; must not call back in. */
 typedef void (*bsoup_deallocate_fn)(void *pointer, size_t bytes, void *context);
-/* Gets a line of text without a newline. Any thread. Without it nothing is ever printed. */
-typedef void (*bsoup_log_fn)(const char *line, void *context);
+/* Gets a line of text without a newline; `level` is 0 for information, 1 for a warning. Any thread. Without it nothing is
+ * ever printed. */
+typedef void (*bsoup_log_fn)(int32_t level, const char *line, void *context);
 /* Gets the share done, 0 to 1, never falling within a call. Return 0 to go on; anything else cancels. */
 typedef int32_t (*bsoup_progress_fn)(double share, void *context);
 
@@ -159,9 +170,9 @@ typedef struct bsoup_engine_options {
   uint32_t spin_microseconds; /* how long an idle thread spins before it parks; default 50 */
   bsoup_allocate_fn allocate; /* for the large memory; NULL: the system's. Both or neither. */
   bsoup_deallocate_fn deallocate;
-  void *allocator_context; /* borrowed as long as anything of the engine lives */
+  void *allocator_context; /* borrowed until the engine and all that was made in it are freed */
   bsoup_log_fn log;
-  void *log_context; /* borrowed as long as anything of the engine lives */
+  void *log_context; /* borrowed likewise */
 } bsoup_engine_options;
 
 void bsoup_engine_options_init(bsoup_engine_options *options, size_t struct_size);
@@ -174,7 +185,7 @@ bsoup_status bsoup_engine_memory(bsoup_engine *engine, uint64_t *bytes);
 
 /* A flag that stops long work. At most 65,535 at once. */
 bsoup_status bsoup_cancel_create(bsoup_cancel **cancel);
-/* Raises the flag for good. Any thread, and signal handlers: one lock-free store. On a freed token it does nothing. */
+/* Raises the flag for good. Any thread, and signal handlers: one lock-free exchange. On a freed token it does nothing. */
 void bsoup_cancel_request(bsoup_cancel *cancel);
 /* Work that was given the token and still runs can no longer be cancelled by it. */
 void bsoup_cancel_free(bsoup_cancel *cancel);
@@ -206,7 +217,7 @@ typedef int32_t (*bsoup_read_at_fn)(void *context, uint64_t offset, void *destin
 typedef struct bsoup_file {
   const char *name;
   uint64_t size;
-  const void *data;         /* borrowed as long as the soup or anything made from it lives; NULL: use read_at */
+  const void *data;         /* borrowed until the soup and all that was made from it are freed; NULL: use read_at */
   bsoup_read_at_fn read_at; /* called only during the open */
   void *context;            /* for read_at */
 } bsoup_file;
@@ -237,8 +248,9 @@ bsoup_status bsoup_soup_open(bsoup_engine *engine, const char *path, const bsoup
 void bsoup_soup_free(bsoup_soup *soup);
 
 /* ---------------------------------------------------------------------------------------------------------------------
- * 6 Building a soup call by call: load a base (bsoup_soup_open on its folder), then add to it. Each call takes effect
- * for blends made afterwards. Calls on one soup may come from any thread; each is whole.
+ * 6 Building a soup call by call: load a base (bsoup_soup_open on its folder), then add to it. Each call takes effect for
+ * blends made afterwards; blends that exist keep the soup as it was. Calls on one soup may come from any thread; each is
+ * whole. Adding a backbone or an objective drops the matrix and the extrapolation: set them last.
  */
 
 /* Adds a fine-tune of the base: a full checkpoint or a PEFT LoRA folder. *index (NULL: not wanted) becomes its number.
@@ -249,7 +261,7 @@ bsoup_status bsoup_soup_add_backbone(bsoup_soup *soup, const char *path, const b
 
 typedef struct bsoup_objective_options {
   uint32_t struct_size;
-  uint32_t has_default;    /* 1: default_weight is given */
+  uint32_t has_default;    /* 1: default_weight counts */
   const char *name;        /* 1 to 64 bytes, unique in the soup */
   const char *label;       /* NULL: the name */
   const char *description; /* NULL: none */
@@ -261,7 +273,8 @@ typedef struct bsoup_objective_options {
 
 void bsoup_objective_options_init(bsoup_objective_options *options, size_t struct_size);
 
-/* Adds an objective. Also: GUARD_RAIL where no preference would be left. At most 64. */
+/* Adds an objective, at most 64. *index (NULL: not wanted) becomes its number. Whether the limits of all objectives leave
+ * a preference is looked at when a blend is made. */
 bsoup_status bsoup_soup_add_objective(bsoup_soup *soup, const bsoup_objective_options *options, uint32_t *index);
 
 /* Sets the backbone matrix B: `rows` = number of backbones, `columns` = number of objectives, row-major; row i is the
@@ -272,7 +285,8 @@ bsoup_status bsoup_soup_set_matrix(bsoup_soup *soup, const double *matrix, uint3
  * unless backbones and objectives are equally many, UNSOLVABLE for beta = 1/n. */
 bsoup_status bsoup_soup_set_bone_matrix(bsoup_soup *soup, double beta);
 
-/* Sets one stretch factor k ≥ 1 per objective: λ(μ) = Σ μ_j·k_j·λ(vertex j) (arXiv 2404.16792). */
+/* Sets one stretch factor k ≥ 1 per objective: λ(μ) = Σ μ_j·k_j·λ(vertex j) (arXiv 2404.16792). Also: MISMATCH without a
+ * matrix, UNSOLVABLE where its rank is below the number of objectives. */
 bsoup_status bsoup_soup_set_extrapolation(bsoup_soup *soup, const double *factors, uint32_t count);
 
 enum {
@@ -298,7 +312,7 @@ bsoup_status bsoup_soup_set_guard(bsoup_soup *soup, double max_abs_coefficient, 
 typedef struct bsoup_blend bsoup_blend;
 
 enum {
-  BSOUP_BLEND_AUTO = 0, /* live where every backbone with a coefficient is low-rank, else folded */
+  BSOUP_BLEND_AUTO = 0, /* live where every backbone of the soup is low-rank, else folded */
   BSOUP_BLEND_FOLDED = 1,
   BSOUP_BLEND_LIVE = 2
 };
@@ -308,8 +322,8 @@ typedef struct bsoup_named_value {
   double value;
 } bsoup_named_value;
 
-/* Give at most one of: named, preference, coefficients, preset. None: the soup's default preference (all 0 coefficients
- * for a soup without objectives). */
+/* Give at most one of: named, preference, coefficients, preset. None, or an empty `named`: the soup's default preference
+ * (equal parts where no objective has a default); for a soup without objectives all coefficients 0, which is the base. */
 typedef struct bsoup_blend_options {
   uint32_t struct_size;
   uint32_t kind;                  /* BSOUP_BLEND_* */
@@ -317,7 +331,9 @@ typedef struct bsoup_blend_options {
   const double *preference;       /* a preference in the objectives' order */
   const double *coefficients;     /* λ itself, one per backbone; never renormalised */
   const char *preset;             /* the name of a preset in soup.json */
-  const float *layer_multipliers; /* live only: [backbone][layer], each times λ in that layer; NULL: all 1 */
+  const float
+      *layer_multipliers; /* live only: [backbone][layer], each times λ in that layer; NULL: all 1. Embedding and
+                                     head take 1 */
   uint32_t named_count;
   uint32_t preference_count;
   uint32_t coefficient_count;
@@ -335,11 +351,12 @@ void bsoup_blend_options_init(bsoup_blend_options *options, size_t struct_size);
  * UNSUPPORTED (live with a full backbone), CANCELLED. */
 bsoup_status bsoup_blend_create(bsoup_soup *soup, const bsoup_blend_options *options, bsoup_blend **blend);
 
-/* Waits until a blend made in the background can be used, at most `milliseconds`. Also: NOT_READY (time is over), and
- * the statuses a fold can end with. Sessions on a blend that is not ready get NOT_READY. */
+/* Waits until a blend made in the background can be used, at most `milliseconds` (UINT32_MAX: for ever). Also: NOT_READY
+ * (time is over), and what the fold failed with: from then on this, and whatever needs the blend's weights, returns that
+ * same status. A session on a blend that is not ready is NOT_READY. */
 bsoup_status bsoup_blend_wait(bsoup_blend *blend, uint32_t milliseconds);
 
-/* Sessions on the blend keep it. A fold in the background that nobody can use any more is stopped. */
+/* Sessions on the blend keep it. A fold in the background that nobody can use any more is stopped, within 50 ms. */
 void bsoup_blend_free(bsoup_blend *blend);
 
 /* Bytes of large memory that bsoup_blend_create would take with these options. */
@@ -357,14 +374,23 @@ typedef struct bsoup_blend_info {
   uint32_t adjustments;     /* BSOUP_ADJUSTED_*, added */
   uint32_t objective_count; /* 0 for a blend made from coefficients */
   uint32_t backbone_count;
-  double base_share;    /* 1 − Σλ over the full backbones */
-  double condition;     /* condition number of B; 0 for a blend made from coefficients */
-  double progress;      /* of the fold, 0 to 1; 1 is ready */
-  uint64_t memory;      /* bytes of its own weights */
-  char fingerprint[65]; /* 64 hexadecimal digits and NUL: two blends that have the same give the same bits */
+  double base_share;  /* 1 − Σλ over the full backbones */
+  double condition;   /* condition number of B; 0 for a blend made from coefficients */
+  double progress;    /* of the fold, 0 to 1; 1 is ready */
+  uint64_t memory;    /* bytes of its own weights */
+  bsoup_status state; /* BSOUP_OK: ready; BSOUP_NOT_READY: being folded; else what the fold failed with */
+  uint32_t reserved;
+  char
+      fingerprint[72]; /* 64 hexadecimal digits: within this process two blends that have the same give the same bits */
 } bsoup_blend_info;
 
 bsoup_status bsoup_blend_get_info(bsoup_blend *blend, bsoup_blend_info *info);
+
+/* What bsoup_blend_create would make of these options, and nothing is made: the preference after adjustments (room for
+ * objective_count numbers), the coefficients (backbone_count); each may be NULL. The info's memory is what a blend would
+ * take, its fingerprint empty. Also: as bsoup_blend_create. */
+bsoup_status bsoup_soup_solve(bsoup_soup *soup, const bsoup_blend_options *options, double *preference,
+                              double *coefficients, bsoup_blend_info *info);
 
 /* The preference after adjustments: `count` must be objective_count. */
 bsoup_status bsoup_blend_preference(bsoup_blend *blend, double *preference, uint32_t count);
@@ -383,7 +409,7 @@ typedef struct bsoup_logit_bias {
 } bsoup_logit_bias;
 
 /* Sees and may change the logits (`count` of them, natural-log scale) before sampling; `tokens` is the whole text so
- * far. Return 0 to go on; anything else ends the generation with BSOUP_CANCELLED. All −infinity is an error. */
+ * far. Return 0 to go on; anything else ends the generation with BSOUP_CANCELLED. NaN, +infinity, or all −infinity is BSOUP_INVALID_ARGUMENT. */
 typedef int32_t (*bsoup_logits_fn)(float *logits, size_t count, const int32_t *tokens, size_t token_count,
                                    void *context);
 
@@ -397,14 +423,14 @@ typedef struct bsoup_sampling_options {
   float repetition_penalty; /* 1: off; divides positive and multiplies negative logits of seen tokens (CTRL) */
   float presence_penalty;   /* 0: off; subtracted once from each seen token */
   float frequency_penalty;  /* 0: off; subtracted per occurrence */
-  int32_t penalty_window;   /* how many last tokens count as seen; −1 (default): all; 0: none */
+  int32_t penalty_window;   /* how many last tokens, the prompt's too, count as seen; −1 (default): all; 0: none */
   uint32_t top_logprobs;    /* alternatives to report per step, at most 100 */
   uint64_t seed;            /* of the session's Philox stream */
   const bsoup_logit_bias *logit_bias;
   uint32_t logit_bias_count;
   uint32_t reserved; /* 0 */
   bsoup_logits_fn hook;
-  void *hook_context; /* borrowed as long as the generation goes on */
+  void *hook_context; /* borrowed until the generation finishes or is replaced, or its session is rewound or freed */
 } bsoup_sampling_options;
 
 void bsoup_sampling_options_init(bsoup_sampling_options *options, size_t struct_size);
@@ -414,13 +440,14 @@ void bsoup_sampling_options_init(bsoup_sampling_options *options, size_t struct_
 typedef int32_t (*bsoup_text_fn)(const char *text, size_t size, void *context);
 
 enum {
-  BSOUP_TOKENIZE_SPECIAL = 1,      /* put the tokens that the model's tokenizer adds around a text (BOS) */
+  BSOUP_TOKENIZE_SPECIAL = 1, /* add the tokens that the tokenizer puts around a text (BOS). In a session: only those
+                                      before it, and only where the session is empty */
   BSOUP_TOKENIZE_PARSE_SPECIAL = 2 /* take the spelling of a special token in the text for that token */
 };
 
 typedef struct bsoup_generate_options {
   uint32_t struct_size;
-  uint32_t max_tokens;                    /* new tokens at most; default 256 */
+  uint32_t max_tokens;                    /* new tokens at most; default 256; 0: the prompt is computed, nothing more */
   const bsoup_sampling_options *sampling; /* NULL: greedy */
   const char *const *stop_strings;        /* each 1 to 256 bytes; the text ends before the first that appears */
   const int32_t *stop_tokens;             /* beside the model's own end tokens */
@@ -446,12 +473,15 @@ enum {
   BSOUP_FINISH_STOP_STRING = 3, /* one of stop_strings */
   BSOUP_FINISH_LENGTH = 4,      /* max_tokens */
   BSOUP_FINISH_CONTEXT = 5,     /* the session's context is full */
-  BSOUP_FINISH_CALLBACK = 6     /* on_text returned non-zero */
+  BSOUP_FINISH_CALLBACK = 6,    /* on_text returned non-zero */
+  BSOUP_FINISH_CANCELLED = 7,   /* cancelled by token or hook: the text so far */
+  BSOUP_FINISH_ERROR = 8        /* a failure on the way: the text so far */
 };
 
-/* Prompt in, text out, in a session of its own. *generation (NULL: not wanted) is made on success: free it.
- * A prompt that has no room is CONTEXT_FULL, before anything is computed. Also: CANCELLED, NOT_READY, and MISMATCH for
- * a soup without a tokenizer. */
+/* Prompt in, text out, in a session of its own. *generation (NULL: not wanted): free it. It is also made when the call
+ * fails after the prompt was computed, with the text so far. All sampled tokens count as tokens; the text ends before a
+ * stop string or an end token. A prompt that has no room is CONTEXT_FULL, before anything is computed. Also: CANCELLED,
+ * NOT_READY, and MISMATCH for a soup without a tokenizer. */
 bsoup_status bsoup_generate(bsoup_blend *blend, const char *prompt, size_t prompt_size,
                             const bsoup_generate_options *options, bsoup_generation **generation);
 
@@ -463,20 +493,20 @@ typedef struct bsoup_logprob {
 } bsoup_logprob;
 
 typedef struct bsoup_generation_info {
-  uint32_t struct_size;       /* set it before the call */
-  uint32_t finish;            /* BSOUP_FINISH_* */
-  const char *text;           /* the new text, NUL after it; borrowed from the generation */
-  size_t text_size;           /* without the NUL */
-  const int32_t *tokens;      /* the new tokens, an end token included; borrowed */
-  const float *logprobs;      /* one per token; borrowed */
-  const bsoup_logprob *top;   /* top_count per token, most probable first; NULL without top_logprobs; borrowed */
-  uint32_t token_count;       /* new tokens */
-  uint32_t top_count;         /* alternatives per token */
-  uint32_t prompt_tokens;     /* tokens of the prompt */
-  uint32_t prefilled_tokens;  /* tokens that were computed before the first new one */
-  double prefill_seconds;     /* until the logits for the first new token */
-  double decode_seconds;      /* the rest */
-  char blend_fingerprint[65]; /* of the session at the end of the call */
+  uint32_t struct_size;      /* set it before the call */
+  uint32_t finish;           /* BSOUP_FINISH_* */
+  const char *text;          /* the new text, NUL after it; borrowed from the generation */
+  size_t text_size;          /* without the NUL */
+  const int32_t *tokens;     /* the new tokens, an end token included; borrowed */
+  const float *logprobs;     /* one per token; borrowed */
+  const bsoup_logprob *top;  /* top_count per token, most probable first; NULL without top_logprobs; borrowed */
+  uint32_t token_count;      /* new tokens */
+  uint32_t top_count;        /* alternatives per token */
+  uint32_t prompt_tokens;    /* tokens of the prompt */
+  uint32_t prefilled_tokens; /* tokens that were computed before the first new one */
+  double prefill_seconds;    /* until the logits for the first new token */
+  double decode_seconds;     /* the rest */
+  char fingerprint[72];      /* of the session at the end of the call */
 } bsoup_generation_info;
 
 bsoup_status bsoup_generation_get_info(bsoup_generation *generation, bsoup_generation_info *info);
@@ -484,15 +514,18 @@ bsoup_status bsoup_generation_get_info(bsoup_generation *generation, bsoup_gener
 /* ---------------------------------------------------------------------------------------------------------------------
  * 9 Sessions
  *
- * A session is one running text: its tokens, their KV cache, a sampler, and the blend it uses. Tokens are appended,
- * then computed by bsoup_decode (chapter 10) or bsoup_session_generate.
+ * * A session is one running text: its tokens, their KV cache, a sampler, and the blend it uses. Tokens are appended, then
+ * computed by bsoup_decode (chapter 10) or bsoup_session_generate. A session that is not empty has pending tokens or the
+ * logits of its last one. "Calls that change a session" are append, rewind, set_blend, generate, begin, decode, next and
+ * free, also when they fail.
  */
 
 typedef struct bsoup_session bsoup_session;
 
 typedef struct bsoup_session_options {
   uint32_t struct_size;
-  uint32_t context;   /* positions at most; 0: the model's own, 4096 at most. Memory is taken 64 positions at a time */
+  uint32_t context;   /* positions at most; 0: what the model was made for, but not above 4096.
+                         Memory is taken 64 positions at a time */
   uint32_t kv_format; /* BSOUP_FORMAT_*; default: f32 with f32 weights, else the weights' format */
   uint32_t reserved;  /* 0 */
 } bsoup_session_options;
@@ -510,46 +543,50 @@ bsoup_status bsoup_session_memory(bsoup_blend *blend, const bsoup_session_option
 /* Appends tokens to the text; nothing is computed. Also: BUSY, CONTEXT_FULL. */
 bsoup_status bsoup_session_append(bsoup_session *session, const int32_t *tokens, size_t count);
 /* Appends text; `tokenize` is BSOUP_TOKENIZE_*, added. *count (NULL: not wanted) becomes the number of its tokens.
- * Also: BUSY, CONTEXT_FULL, MISMATCH (no tokenizer), CANCELLED. */
+ * `cancel` may be NULL. Also: BUSY, CONTEXT_FULL, MISMATCH (no tokenizer), CANCELLED. */
 bsoup_status bsoup_session_append_text(bsoup_session *session, const char *text, size_t size, uint32_t tokenize,
-                                       size_t *count);
+                                       bsoup_cancel *cancel, size_t *count);
 
-/* Keeps the first `count` tokens and forgets the rest: what is appended then is as if they had never been. A generation
- * that was begun is ended; a sampler's stream starts at the position, so that the same continuation gives the same
- * text. Also: BUSY. */
+/* Keeps the first `count` tokens and forgets the rest: what is appended then is as if they had never been. The last kept
+ * token is pending again, a generation that was begun is ended. Also: BUSY; INVALID_ARGUMENT for a count above the number
+ * of tokens. */
 bsoup_status bsoup_session_rewind(bsoup_session *session, size_t count);
 
-/* A copy with the same tokens and blend that goes its own way. The KV cache is shared up to here. Also: BUSY. */
+/* A copy with the same tokens, KV cache (shared up to here), logits and blend that goes its own way. A generation that was
+ * begun is not copied: begin one on the fork, with another seed for another text. Also: BUSY. */
 bsoup_status bsoup_session_fork(bsoup_session *session, bsoup_session **fork);
 
 enum {
   BSOUP_RECOMPUTE = 0, /* the tokens so far are computed again: the bits of a fresh session */
-  BSOUP_CONTINUE = 1 /* the old blend's KV cache is kept: microseconds; the session's fingerprint says so from now on */
+  BSOUP_CONTINUE = 1 /* the old blend's KV cache and logits are kept: microseconds. The session's fingerprint becomes a
+                          hash over the old one, the position and the new blend's */
 };
 
-/* Changes the blend, from the next token on. The blend must come from a soup with the same base. Also: BUSY, NOT_READY,
- * MISMATCH. */
+/* Changes the blend for the tokens computed from now on. It must come from the same soup handle as the session's. A rewind
+ * to before the change leaves the older blend's KV in use, and the fingerprint says so; a rewind to 0 makes it pure. Also:
+ * BUSY, NOT_READY, MISMATCH (another soup). */
 bsoup_status bsoup_session_set_blend(bsoup_session *session, bsoup_blend *blend, uint32_t policy);
 
 typedef struct bsoup_session_info {
   uint32_t struct_size;    /* set it before the call */
   uint32_t kv_format;      /* BSOUP_FORMAT_* */
   uint64_t token_count;    /* of the text */
-  uint64_t computed_count; /* of these, with KV of the present blend; the rest is computed by the next decode */
+  uint64_t computed_count; /* of these, with KV; the rest is computed by the next decode */
   uint64_t context;        /* positions at most */
   uint64_t memory;         /* bytes of KV held, shared ones included */
-  char fingerprint[65];    /* of the blend; after BSOUP_CONTINUE a hash over old, position and new */
+  char fingerprint[72];    /* over the blend's and the KV format; see BSOUP_CONTINUE */
 } bsoup_session_info;
 
 /* Also: BUSY. */
 bsoup_status bsoup_session_get_info(bsoup_session *session, bsoup_session_info *info);
 
-/* The text's tokens. Borrowed until the next call that changes the session. Also: BUSY. */
+/* All its tokens. Borrowed until the next call that changes the session. Also: BUSY. */
 bsoup_status bsoup_session_tokens(bsoup_session *session, const int32_t **tokens, size_t *count);
 
-/* Appends the prompt (may be empty), generates until a stop, and keeps all in the session for the next turn. The last
- * new token is part of the text, its KV is computed by the next call. On CANCELLED or a failure after the start, the
- * session holds the prompt and the tokens so far and can go on. Also: as bsoup_generate; BUSY. */
+/* Appends the prompt (may be empty), generates until a stop, and keeps all in the session for the next turn: prompt and
+ * every sampled token, an end token and a stop string's included (tokens are the truth, text is a view). The last one is
+ * pending. On a failure or a cancel the session keeps what it has and can go on; *generation as in bsoup_generate. Also:
+ * as bsoup_generate; BUSY; NOT_READY where the session is empty and so is the prompt. */
 bsoup_status bsoup_session_generate(bsoup_session *session, const char *prompt, size_t prompt_size,
                                     const bsoup_generate_options *options, bsoup_generation **generation);
 
@@ -557,34 +594,40 @@ bsoup_status bsoup_session_generate(bsoup_session *session, const char *prompt, 
  * 10 Batches: many sessions in one step, each with its own blend. The loop is
  *
  *     bsoup_session_append_text(s[i], ...);  bsoup_session_begin(s[i], &how);           for each
- *     while (some are unfinished) {
+ * *     while (n > 0) {
  *       bsoup_decode(s, n, NULL);                                                       prefill and decode, mixed
- *       bsoup_session_next(s[i], &step);                                                for each: one token and its
- * text
+ *       bsoup_session_next(s[i], &step);                                                for each: one token and its text
+ *       (take those with step.finish out of s)
  *     }
  */
 
 typedef struct bsoup_decode_options {
   uint32_t struct_size;
-  uint32_t max_rows;   /* positions to compute at most in this call, shared fairly; 0: all that are pending */
-  uint32_t all_logits; /* 1: keep the logits of every position computed, not of each session's last only */
-  uint32_t reserved;   /* 0 */
+  uint32_t max_rows;      /* positions to compute at most in this call, shared fairly; 0: all that are pending */
+  uint32_t all_logits;    /* 1: keep the logits of every position computed by this call, not of the last only */
+  uint32_t reserved;      /* 0 */
+  bsoup_status *statuses; /* what became of each session, `count` of them; NULL: not wanted */
   bsoup_cancel *cancel;
+  bsoup_progress_fn progress;
+  void *progress_context;
 } bsoup_decode_options;
 
 void bsoup_decode_options_init(bsoup_decode_options *options, size_t struct_size);
 
-/* Computes the pending tokens of all these sessions together. Sessions must be different ones, of soups with one
- * engine; one without pending tokens is left as it is. A failure or a cancel leaves each session with the positions
- * that were computed whole; call again to go on. Also: BUSY, NOT_READY, CANCELLED, MISMATCH. */
+/* Computes the pending tokens of all these sessions together; they may be of different soups and engines, and must be
+ * different sessions. One without pending tokens is left as it is. Where any session is stale, BUSY or NOT_READY, nothing
+ * is computed. One that gets no memory is left out, and the others go on. Returns the first failure in order. A cancel
+ * leaves each session with the positions that were computed whole: call again to go on. Also: BUSY, NOT_READY,
+ * CANCELLED. */
 bsoup_status bsoup_decode(bsoup_session *const *sessions, size_t count, const bsoup_decode_options *options);
 
-/* The logits after position `position` (0 is the first token; −1 the last computed), natural-log scale, one per token
- * of the vocabulary. Borrowed until the next call that changes the session. Also: BUSY, NOT_READY (not computed, or not
- * kept: see all_logits). */
+/* The model's own logits after position `position` (0 is the first token; −1 the last computed), natural-log scale, one per
+ * token of the vocabulary. Borrowed until the next call that changes the session. Also: BUSY, NOT_READY (not computed by
+ * the last decode, or not kept: see all_logits). */
 bsoup_status bsoup_session_logits(bsoup_session *session, int64_t position, const float **logits, size_t *count);
 
-/* Begins a generation for bsoup_session_next: sampling, stops, limits. Of the options `on_text`, `tokenize`, `context`,
+/* Begins a generation for bsoup_session_next: sampling, stops, limits (NULL: the defaults). It ends when it finishes, with
+ * the next begin, rewind or bsoup_session_generate, or with the session. Of the options `on_text`, `tokenize`, `context`,
  * `kv_format`, `cancel` and the prefill's progress do not matter here. Also: BUSY. */
 bsoup_status bsoup_session_begin(bsoup_session *session, const bsoup_generate_options *options);
 
@@ -601,8 +644,8 @@ typedef struct bsoup_step {
 } bsoup_step;
 
 /* Samples one token from the logits of the session's last token and appends it. Without a bsoup_session_begin: greedy,
- * without limits. Also: BUSY, NOT_READY (bsoup_decode first), CONTEXT_FULL, CANCELLED (the hook), INVALID_ARGUMENT (the
- * generation has finished: begin another). */
+ * without limits. Where the context is full the step's token is −1 and it finishes with BSOUP_FINISH_CONTEXT. Also: BUSY,
+ * NOT_READY (bsoup_decode first), CANCELLED (the hook), INVALID_ARGUMENT (finished: begin another). */
 bsoup_status bsoup_session_next(bsoup_session *session, bsoup_step *step);
 
 /* ---------------------------------------------------------------------------------------------------------------------
@@ -623,7 +666,7 @@ typedef struct bsoup_soup_info {
   uint32_t head_size;
   uint32_t context;       /* positions the model was made for */
   uint32_t has_tokenizer; /* 0: token numbers only */
-  uint32_t live;          /* 1: every backbone is low-rank, so that blends can be live */
+  uint32_t live;          /* 1: every backbone is low-rank, so that BSOUP_BLEND_AUTO is live */
   uint64_t parameters;    /* of the base */
   uint64_t memory;        /* bytes of the base's and the adapters' weights in run-time form, mapped ones included */
   double condition;       /* of the backbone matrix; 0 without one */
@@ -645,7 +688,7 @@ typedef struct bsoup_objective_info {
   double minimum;
   double maximum;
   double step;
-  double floor;     /* reward floor; NaN where none is given */
+  double floor;     /* of the reward, for monitoring; NaN where none is given */
   double norm_mean; /* of the reward over the base's own samples; NaN where none is given */
   double norm_std;
   double extrapolation; /* stretch factor; 1: none */
@@ -673,23 +716,27 @@ bsoup_status bsoup_soup_matrix(bsoup_soup *soup, double *matrix, uint32_t count)
  * Also: NOT_FOUND. */
 bsoup_status bsoup_soup_preset(bsoup_soup *soup, uint32_t index, const char **name, double *preference, uint32_t count);
 
-/* Where one slider moves, the others share the rest in their proportions: `preference` (objective_count numbers) is
- * changed in place so that objective `index` has `value`. */
+/* Where one slider moves, the others share the rest in their proportions (equally where all are 0): `preference`
+ * (objective_count numbers) is changed in place so that objective `index` has `value`. */
 bsoup_status bsoup_soup_move_slider(bsoup_soup *soup, double *preference, uint32_t count, uint32_t index, double value);
 
-/* Text to tokens. Writes at most `capacity` and sets *count to how many there are: where it is above `capacity`, call
- * again with room. `tokenize` is BSOUP_TOKENIZE_*, added. Also: MISMATCH (no tokenizer), CANCELLED. */
-bsoup_status bsoup_soup_tokenize(bsoup_soup *soup, const char *text, size_t size, uint32_t tokenize, int32_t *tokens,
-                                 size_t capacity, size_t *count);
+/* Text to tokens. Writes at most `capacity` and sets *count to how many there are: where it is above `capacity`, call again
+ * with room. `tokenize` is BSOUP_TOKENIZE_*, added; `cancel` may be NULL. Also: MISMATCH (no tokenizer), CANCELLED. */
+bsoup_status bsoup_soup_tokenize(bsoup_soup *soup, const char *text, size_t size, uint32_t tokenize,
+                                 bsoup_cancel *cancel, int32_t *tokens, size_t capacity, size_t *count);
 
-/* Tokens to text, invalid UTF-8 replaced by U+FFFD. `skip_special` 1 leaves special tokens out. *size as *count above.
- */
-bsoup_status bsoup_soup_detokenize(bsoup_soup *soup, const int32_t *tokens, size_t token_count, uint32_t skip_special,
+enum {
+  BSOUP_DETOKENIZE_SKIP_SPECIAL = 1 /* leave special tokens out */
+};
+
+/* Tokens to text, invalid UTF-8 replaced by U+FFFD. `detokenize` is BSOUP_DETOKENIZE_*. *size as *count above. */
+bsoup_status bsoup_soup_detokenize(bsoup_soup *soup, const int32_t *tokens, size_t token_count, uint32_t detokenize,
                                    char *text, size_t capacity, size_t *size);
 
-/* A token as the vocabulary spells it: bytes, borrowed from the soup. *special (NULL: not wanted) becomes 1 for a
- * special one. Also: NOT_FOUND. */
-bsoup_status bsoup_soup_token(bsoup_soup *soup, int32_t token, const char **piece, size_t *size, uint32_t *special);
+/* The bytes that a token adds to a text, which need not be whole characters: at most `capacity` are written, *size as
+ * *count above. *special (NULL: not wanted) becomes 1 for a special one. Also: NOT_FOUND, MISMATCH (no tokenizer). */
+bsoup_status bsoup_soup_token(bsoup_soup *soup, int32_t token, char *bytes, size_t capacity, size_t *size,
+                              uint32_t *special);
 
 /* The model's end tokens, from config.json and generation_config.json. Borrowed from the soup. */
 bsoup_status bsoup_soup_end_tokens(bsoup_soup *soup, const int32_t **tokens, size_t *count);

@@ -1,0 +1,61 @@
+public import Kernels
+public import Platform
+
+/// Computes rows: positions of any texts, each with its own cache and its own live gains, through one set of weights.
+///
+/// Every number has one order of summation whatever the other rows and the number of threads (DESIGN §8): a row's bits
+/// do not depend on its company. Used by one thread at a time.
+public final class ForwardPass {
+  /// Rows in one step at most: enough to keep the kernels at their peak, few enough to answer a cancel soon.
+  public static let maximumRows = 128
+
+  let config: ModelConfig
+  let kernels: Kernels
+  let pool: ThreadPool
+  private let allocator: Allocator
+  private var workspace: Workspace?
+
+  public init(_ config: ModelConfig, engine: Engine) {
+    self.config = config
+    kernels = engine.kernels
+    pool = engine.pool
+    allocator = engine.allocator
+  }
+
+  /// Computes up to `maximumRows` rows. Rows of one text must ascend.
+  ///
+  /// On an error or a cancel the rows' positions in the caches and their logits hold nothing of use; positions before
+  /// them are untouched.
+  public func run(
+    _ rows: [Row], weights: ModelWeights, adapters: AdapterSet?, monitor: Monitor
+  ) throws(BoneSoupError) {
+    guard !rows.isEmpty else { return }
+    guard rows.count <= Self.maximumRows else {
+      throw .internalFault("\(rows.count) rows in one step of at most \(Self.maximumRows)")
+    }
+    for row in rows where row.token < 0 || row.token >= config.vocabularySize {
+      throw .invalidArgument("token \(row.token) is not in the vocabulary of \(config.vocabularySize)")
+    }
+    let isLive = adapters != nil && rows.contains { $0.gains != nil }
+    let work = try workspace(rows: rows.count, rankWidth: adapters?.maximumRank ?? 0)
+    let step = Step(pass: self, rows: rows, weights: weights, adapters: isLive ? adapters : nil, work: work, monitor: monitor)
+    step.embed()
+    for layer in weights.layers.indices {
+      step.attend(layer)
+      step.feedForward(layer)
+      try monitor.check()
+    }
+    try step.readOut(allocator)
+    try monitor.check()
+  }
+
+  private func workspace(rows: Int, rankWidth: Int) throws(BoneSoupError) -> Workspace {
+    if let workspace, workspace.rows >= rows, workspace.rankWidth >= rankWidth { return workspace }
+    var capacity = 1
+    while capacity < rows { capacity *= 2 }
+    workspace = nil
+    let made = try Workspace(config, rows: capacity, rankWidth: rankWidth, allocator: allocator)
+    workspace = made
+    return made
+  }
+}

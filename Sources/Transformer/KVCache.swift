@@ -1,0 +1,123 @@
+public import Kernels
+public import Platform
+
+/// How the keys and values of one model lie in memory.
+public struct KVLayout: Sendable, Equatable {
+  /// Positions in a block.
+  public static let blockLength = 64
+
+  public let layers: Int
+  public let heads: Int
+  public let headSize: Int
+  public let type: ElementType
+
+  public init(_ config: ModelConfig, type: ElementType) {
+    layers = config.layerCount
+    heads = config.keyValueHeadCount
+    headSize = config.headSize
+    self.type = type
+  }
+
+  /// One head's keys, or values, of a block: [64 × head size].
+  var panelBytes: Int { Self.blockLength * headSize * type.byteCount }
+  /// A block holds [layer][keys, values][head] panels.
+  public var blockBytes: Int { layers * 2 * heads * panelBytes }
+  var panelCount: Int { layers * 2 * heads }
+}
+
+/// Keys and values of 64 consecutive positions, in every layer.
+final class KVBlock: Sendable {
+  let buffer: Buffer
+
+  init(_ layout: KVLayout, allocator: Allocator) throws(BoneSoupError) {
+    buffer = try Buffer(byteCount: layout.blockBytes, allocator: allocator, purpose: "a block of the KV cache")
+  }
+}
+
+/// The keys and values of one text, in blocks that forks share until one of them writes.
+///
+/// Used by one thread at a time.
+public final class KVCache {
+  public let layout: KVLayout
+  /// Positions at most.
+  public let capacity: Int
+  private let allocator: Allocator
+  private var blocks: [KVBlock] = []
+  /// [panel][block]: where each panel of each block starts, for the attention kernel.
+  private let table: Buffer
+  private let tableWidth: Int
+
+  public init(layout: KVLayout, capacity: Int, allocator: Allocator) throws(BoneSoupError) {
+    self.layout = layout
+    self.capacity = capacity
+    self.allocator = allocator
+    tableWidth = (capacity + KVLayout.blockLength - 1) / KVLayout.blockLength
+    table = try Buffer(
+      of: UnsafeRawPointer?.self, count: layout.panelCount * tableWidth, allocator: allocator,
+      purpose: "the table of the KV cache")
+  }
+
+  /// Bytes of the blocks held, shared ones included.
+  public var byteCount: Int { blocks.count * layout.blockBytes }
+
+  /// A cache with the same contents; blocks are shared.
+  public func fork() throws(BoneSoupError) -> KVCache {
+    let copy = try KVCache(layout: layout, capacity: capacity, allocator: allocator)
+    copy.blocks = blocks
+    for index in blocks.indices { copy.enter(index) }
+    return copy
+  }
+
+  /// Makes positions `from ..< to` writable: blocks are added, and shared ones copied.
+  public func prepare(from: Int, to: Int) throws(BoneSoupError) {
+    guard from >= 0, to <= capacity else {
+      throw .contextFull("position \(to) is beyond the session's context of \(capacity)")
+    }
+    guard to > from else { return }
+    for index in from / KVLayout.blockLength...(to - 1) / KVLayout.blockLength {
+      if index >= blocks.count {
+        blocks.append(try KVBlock(layout, allocator: allocator))
+      } else if !isKnownUniquelyReferenced(&blocks[index]) {
+        let copy = try KVBlock(layout, allocator: allocator)
+        copy.buffer.pointer.copyMemory(from: blocks[index].buffer.pointer, byteCount: layout.blockBytes)
+        blocks[index] = copy
+      } else {
+        continue
+      }
+      enter(index)
+    }
+  }
+
+  /// Gives back the blocks that hold no position below `count`.
+  public func truncate(to count: Int) {
+    let kept = (max(count, 0) + KVLayout.blockLength - 1) / KVLayout.blockLength
+    if kept < blocks.count { blocks.removeLast(blocks.count - kept) }
+  }
+
+  private func enter(_ index: Int) {
+    let pointers = table.elements(UnsafeRawPointer?.self)
+    for panel in 0..<layout.panelCount {
+      pointers[panel * tableWidth + index] = UnsafeRawPointer(blocks[index].buffer.pointer + panel * layout.panelBytes)
+    }
+  }
+
+  private func panel(_ layer: Int, _ values: Bool, _ head: Int) -> Int {
+    (layer * 2 + (values ? 1 : 0)) * layout.heads + head
+  }
+
+  /// One head's keys (or values) block by block, indexed by absolute block number.
+  func panels(layer: Int, values: Bool, head: Int) -> UnsafePointer<UnsafeRawPointer?> {
+    UnsafePointer(table.elements(UnsafeRawPointer?.self) + panel(layer, values, head) * tableWidth)
+  }
+
+  /// Rounds the keys (or values) of all heads of one position, [head][head size], to the cache's type and keeps them.
+  func store(_ source: UnsafePointer<Float>, layer: Int, values: Bool, position: Int, kernels: Kernels) {
+    let block = blocks[position / KVLayout.blockLength].buffer.pointer
+    let row = position % KVLayout.blockLength * layout.headSize * layout.type.byteCount
+    for head in 0..<layout.heads {
+      kernels.narrow(
+        source + head * layout.headSize, type: layout.type, count: layout.headSize,
+        into: block + panel(layer, values, head) * layout.panelBytes + row)
+    }
+  }
+}
