@@ -331,13 +331,11 @@ typedef struct bsoup_blend_options {
   const double *preference;       /* a preference in the objectives' order */
   const double *coefficients;     /* λ itself, one per backbone; never renormalised */
   const char *preset;             /* the name of a preset in soup.json */
-  const float
-      *layer_multipliers; /* live only: [backbone][layer], each times λ in that layer; NULL: all 1. Embedding and
-                                     head take 1 */
+  const float *layer_multipliers; /* live only: [backbone][layer], times λ in that layer; NULL: all 1 */
   uint32_t named_count;
   uint32_t preference_count;
   uint32_t coefficient_count;
-  uint32_t layer_multiplier_count; /* backbones × layers */
+  uint32_t layer_multiplier_count; /* backbones × layers; embedding and head take 1 */
   uint32_t weights;                /* folded only: BSOUP_FORMAT_*; default: the soup's */
   uint32_t background;             /* 1: a fold goes on after the call returns; see bsoup_blend_wait */
   bsoup_cancel *cancel;            /* of a fold, also one in the background */
@@ -380,8 +378,7 @@ typedef struct bsoup_blend_info {
   uint64_t memory;    /* bytes of its own weights */
   bsoup_status state; /* BSOUP_OK: ready; BSOUP_NOT_READY: being folded; else what the fold failed with */
   uint32_t reserved;
-  char
-      fingerprint[72]; /* 64 hexadecimal digits: within this process two blends that have the same give the same bits */
+  char fingerprint[72]; /* 64 hexadecimal digits: in this process, blends that have the same give the same bits */
 } bsoup_blend_info;
 
 bsoup_status bsoup_blend_get_info(bsoup_blend *blend, bsoup_blend_info *info);
@@ -409,7 +406,8 @@ typedef struct bsoup_logit_bias {
 } bsoup_logit_bias;
 
 /* Sees and may change the logits (`count` of them, natural-log scale) before sampling; `tokens` is the whole text so
- * far. Return 0 to go on; anything else ends the generation with BSOUP_CANCELLED. NaN, +infinity, or all −infinity is BSOUP_INVALID_ARGUMENT. */
+ * far. Return 0 to go on; anything else ends the generation with BSOUP_CANCELLED. NaN, +infinity, or all −infinity
+ * is BSOUP_INVALID_ARGUMENT. */
 typedef int32_t (*bsoup_logits_fn)(float *logits, size_t count, const int32_t *tokens, size_t token_count,
                                    void *context);
 
@@ -440,9 +438,11 @@ void bsoup_sampling_options_init(bsoup_sampling_options *options, size_t struct_
 typedef int32_t (*bsoup_text_fn)(const char *text, size_t size, void *context);
 
 enum {
-  BSOUP_TOKENIZE_SPECIAL = 1, /* add the tokens that the tokenizer puts around a text (BOS). In a session: only those
-                                      before it, and only where the session is empty */
-  BSOUP_TOKENIZE_PARSE_SPECIAL = 2 /* take the spelling of a special token in the text for that token */
+  /* Add the tokens that the tokenizer puts around a text (BOS). In a session: only those before it, and only where the
+   * session is empty. */
+  BSOUP_TOKENIZE_SPECIAL = 1,
+  /* Take the spelling of a special token in the text for that token. */
+  BSOUP_TOKENIZE_PARSE_SPECIAL = 2
 };
 
 typedef struct bsoup_generate_options {
@@ -514,7 +514,7 @@ bsoup_status bsoup_generation_get_info(bsoup_generation *generation, bsoup_gener
 /* ---------------------------------------------------------------------------------------------------------------------
  * 9 Sessions
  *
- * * A session is one running text: its tokens, their KV cache, a sampler, and the blend it uses. Tokens are appended, then
+ * A session is one running text: its tokens, their KV cache, a sampler, and the blend it uses. Tokens are appended, then
  * computed by bsoup_decode (chapter 10) or bsoup_session_generate. A session that is not empty has pending tokens or the
  * logits of its last one. "Calls that change a session" are append, rewind, set_blend, generate, begin, decode, next and
  * free, also when they fail.
@@ -557,9 +557,11 @@ bsoup_status bsoup_session_rewind(bsoup_session *session, size_t count);
 bsoup_status bsoup_session_fork(bsoup_session *session, bsoup_session **fork);
 
 enum {
-  BSOUP_RECOMPUTE = 0, /* the tokens so far are computed again: the bits of a fresh session */
-  BSOUP_CONTINUE = 1 /* the old blend's KV cache and logits are kept: microseconds. The session's fingerprint becomes a
-                          hash over the old one, the position and the new blend's */
+  /* The tokens so far are computed again: the bits of a fresh session. */
+  BSOUP_RECOMPUTE = 0,
+  /* The old blend's KV cache and logits are kept: microseconds. The session's fingerprint becomes a hash over the old one,
+   * the position and the new blend's. */
+  BSOUP_CONTINUE = 1
 };
 
 /* Changes the blend for the tokens computed from now on. It must come from the same soup handle as the session's. A rewind
@@ -594,7 +596,7 @@ bsoup_status bsoup_session_generate(bsoup_session *session, const char *prompt, 
  * 10 Batches: many sessions in one step, each with its own blend. The loop is
  *
  *     bsoup_session_append_text(s[i], ...);  bsoup_session_begin(s[i], &how);           for each
- * *     while (n > 0) {
+ *     while (n > 0) {
  *       bsoup_decode(s, n, NULL);                                                       prefill and decode, mixed
  *       bsoup_session_next(s[i], &step);                                                for each: one token and its text
  *       (take those with step.finish out of s)
