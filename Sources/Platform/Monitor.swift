@@ -11,9 +11,11 @@ public struct Monitor: @unchecked Sendable {
     self.progress = progress
   }
 
+  public var isCancelled: Bool { token?.isCancelled ?? false }
+
   /// Throws where the host has cancelled.
   public func check() throws(BoneSoupError) {
-    if let token, token.isCancelled { throw .cancelled }
+    if isCancelled { throw .cancelled }
   }
 
   /// Tells the host, and throws where it has cancelled.

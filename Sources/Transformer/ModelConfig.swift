@@ -1,0 +1,34 @@
+/// The shape of a decoder: what `config.json` says, whatever its spelling.
+public struct ModelConfig: Sendable, Equatable {
+  /// Hugging Face's name of the architecture, as in `"model_type": "qwen2"`.
+  public let modelType: String
+  public let vocabularySize: Int
+  /// Width of the residual stream.
+  public let hiddenSize: Int
+  public let layerCount: Int
+  public let headCount: Int
+  public let keyValueHeadCount: Int
+  public let headSize: Int
+  public let intermediateSize: Int
+  public let normEpsilon: Float
+  /// Positions the model was made for.
+  public let contextLength: Int
+  /// The output matrix is the embedding.
+  public let tiesEmbeddings: Bool
+  public let hasQueryKeyValueBias: Bool
+  public let hasOutputBias: Bool
+  public let hasFeedForwardBias: Bool
+  /// Qwen3: an RMS norm on each query and key head, before the rotation.
+  public let normalizesQueryAndKey: Bool
+  public let rotary: RotaryEmbedding
+  /// Positions that a layer looks back, its own included; nil for a layer that sees all. Empty: no layer has one.
+  let windows: [Int?]
+  /// Every token that ends a text, from config.json and generation_config.json.
+  public internal(set) var endTokens: [Int32]
+
+  /// Positions that a layer looks back, its own included; nil is all.
+  func slidingWindow(layer: Int) -> Int? { windows.isEmpty ? nil : windows[layer] }
+
+  /// Numbers in all tensors.
+  public var parameterCount: Int { parameters.reduce(0) { $0 + $1.elementCount } }
+}
