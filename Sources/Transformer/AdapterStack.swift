@@ -42,28 +42,30 @@ public struct AdapterStack: Sendable {
       of: Float.self, count: max(inputs, rank), allocator: allocator, purpose: "a row of an adapter")
     let values = row.elements(Float.self)
     for (segment, (_, module)) in zip(segments, modules) {
-      let downSource = module.down
+      let downType = module.down.type
+      let downStart = try module.down.start()
       for index in 0..<segment.count {
         kernels.widen(
-          type: downSource.type, downSource.row(index, columns: inputs), count: inputs, into: values)
+          type: downType, source: downStart + index * inputs * downType.byteCount, count: inputs, into: values)
         if transposesDown {
           for column in 0..<inputs {
             kernels.narrow(
-              values + column, type: type, count: 1,
+              source: values + column, type: type, count: 1,
               into: down.pointer + (column * rank + segment.start + index) * type.byteCount)
           }
         } else {
           kernels.narrow(
-            values, type: type, count: inputs,
+            source: values, type: type, count: inputs,
             into: down.pointer + (segment.start + index) * inputs * type.byteCount)
         }
       }
-      let upSource = module.up
+      let upType = module.up.type
+      let upStart = try module.up.start()
       for output in 0..<outputs {
         kernels.widen(
-          type: upSource.type, upSource.row(output, columns: segment.count), count: segment.count, into: values)
+          type: upType, source: upStart + output * segment.count * upType.byteCount, count: segment.count, into: values)
         kernels.narrow(
-          values, type: type, count: segment.count,
+          source: values, type: type, count: segment.count,
           into: up.pointer + (output * rank + segment.start) * type.byteCount)
       }
     }
@@ -144,4 +146,12 @@ public final class AdapterSet: Sendable {
   }
 
   func linear(layer: Int, _ role: LinearRole) -> AdapterStack? { linears[layer][role.rawValue] }
+}
+
+extension TensorView {
+  /// The first element of a tensor that was checked to have some.
+  public func start() throws(BoneSoupError) -> UnsafeRawPointer {
+    guard let start = bytes.baseAddress else { throw .malformed("\(file): the tensor \(name) is empty") }
+    return start
+  }
 }

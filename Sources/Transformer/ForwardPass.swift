@@ -1,4 +1,4 @@
-public import Kernels
+import Kernels
 public import Platform
 
 /// Computes rows: positions of any texts, each with its own cache and its own live gains, through one set of weights.
@@ -38,7 +38,8 @@ public final class ForwardPass {
     }
     let isLive = adapters != nil && rows.contains { $0.gains != nil }
     let work = try workspace(rows: rows.count, rankWidth: adapters?.maximumRank ?? 0)
-    let step = Step(pass: self, rows: rows, weights: weights, adapters: isLive ? adapters : nil, work: work, monitor: monitor)
+    let step = Step(
+      pass: self, rows: rows, weights: weights, adapters: isLive ? adapters : nil, work: work, monitor: monitor)
     step.embed()
     for layer in weights.layers.indices {
       step.attend(layer)

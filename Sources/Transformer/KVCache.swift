@@ -116,7 +116,7 @@ public final class KVCache {
     let row = position % KVLayout.blockLength * layout.headSize * layout.type.byteCount
     for head in 0..<layout.heads {
       kernels.narrow(
-        source + head * layout.headSize, type: layout.type, count: layout.headSize,
+        source: source + head * layout.headSize, type: layout.type, count: layout.headSize,
         into: block + panel(layer, values, head) * layout.panelBytes + row)
     }
   }

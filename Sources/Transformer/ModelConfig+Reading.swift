@@ -26,10 +26,12 @@ extension ModelConfig {
         "\"\(type)\" is not supported; supported are \(Self.supportedModelTypes.joined(separator: ", "))")
     }
     if let activation = try json.optionalString("hidden_act", maxBytes: 64), activation != "silu" {
-      throw try json.member("hidden_act").unsupported("\"\(activation)\" is not supported for \(type); supported is silu")
+      throw try json.member("hidden_act").unsupported(
+        "\"\(activation)\" is not supported for \(type); supported is silu")
     }
     if let quantization = try json.optionalMember("quantization_config") {
-      throw quantization.unsupported("says that the weights were quantised by another library, which is not supported; use the original weights")
+      throw quantization.unsupported(
+        "says that the weights were quantised by another library, which is not supported; use the original weights")
     }
     modelType = type
     vocabularySize = try json.int("vocab_size", in: Limit.vocabulary)
@@ -41,19 +43,25 @@ extension ModelConfig {
     contextLength =
       try json.optionalInt("max_position_embeddings", in: Limit.context) ?? Self.defaultContext(of: type)
     guard headCount % keyValueHeadCount == 0 else {
-      throw json.malformed("has \(headCount) attention heads, which cannot share \(keyValueHeadCount) key-value heads evenly")
+      throw json.malformed(
+        "has \(headCount) attention heads, which cannot share \(keyValueHeadCount) key-value heads evenly")
     }
     if let size = try json.optionalInt("head_dim", in: Limit.headSize) {
       headSize = size
     } else {
       guard hiddenSize % headCount == 0, Limit.headSize.contains(hiddenSize / headCount) else {
-        throw json.malformed("has no head_dim, and its hidden_size \(hiddenSize) does not divide into \(headCount) heads")
+        throw json.malformed(
+          "has no head_dim, and its hidden_size \(hiddenSize) does not divide into \(headCount) heads")
       }
       headSize = hiddenSize / headCount
     }
-    guard headSize % 2 == 0 else { throw json.malformed("has heads of an odd size, \(headSize); rotary positions need pairs") }
+    guard headSize % 2 == 0 else {
+      throw json.malformed("has heads of an odd size, \(headSize); rotary positions need pairs")
+    }
     let epsilon = try json.optionalDouble("rms_norm_eps") ?? 1e-6
-    guard epsilon >= 0, epsilon < 1 else { throw try json.member("rms_norm_eps").malformed("is \(epsilon), not between 0 and 1") }
+    guard epsilon >= 0, epsilon < 1 else {
+      throw try json.member("rms_norm_eps").malformed("is \(epsilon), not between 0 and 1")
+    }
     normEpsilon = Float(epsilon)
     tiesEmbeddings = try json.optionalBool("tie_word_embeddings") ?? false
     let attentionBias = try json.optionalBool("attention_bias") ?? false
@@ -86,25 +94,28 @@ extension ModelConfig {
     guard value.kind == .array else { return [Int32(truncatingIfNeeded: try value.int(in: range))] }
     guard value.count <= 256 else { throw value.malformed("names more than 256 end tokens") }
     var tokens: [Int32] = []
-    for element in value.elements { tokens.append(Int32(truncatingIfNeeded: try element.int(in: range))) }
+    for element in try value.elements { tokens.append(Int32(truncatingIfNeeded: try element.int(in: range))) }
     return tokens
   }
 
   /// `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (before).
   private static func rotary(_ json: JSONValue, headSize: Int) throws(BoneSoupError) -> RotaryEmbedding {
     let parameters = try json.optionalObject("rope_parameters")
-    let scaling = try parameters ?? json.optionalObject("rope_scaling")
+    var scaling = parameters
+    if scaling == nil { scaling = try json.optionalObject("rope_scaling") }
     var theta = try json.optionalDouble("rope_theta")
     if let parameters, let own = try parameters.optionalDouble("rope_theta") { theta = own }
     let base = theta ?? 10_000
-    guard base > 0, base < 1e15 else { throw json.malformed("has a rope_theta of \(base), which is not a positive number") }
+    guard base > 0, base < 1e15 else {
+      throw json.malformed("has a rope_theta of \(base), which is not a positive number")
+    }
     for source in [json, parameters] {
       if let share = try source?.optionalDouble("partial_rotary_factor"), share != 1 {
         throw json.unsupported("has a partial_rotary_factor of \(share), which is not supported; supported is 1")
       }
     }
-    return RotaryEmbedding(
-      headSize: headSize, theta: base, scaling: try scaling.map(Self.scaling) ?? .none)
+    guard let scaling else { return RotaryEmbedding(headSize: headSize, theta: base, scaling: .none) }
+    return RotaryEmbedding(headSize: headSize, theta: base, scaling: try Self.scaling(scaling))
   }
 
   private static func scaling(_ json: JSONValue) throws(BoneSoupError) -> RotaryEmbedding.Scaling {
@@ -121,12 +132,15 @@ extension ModelConfig {
     case "llama3":
       let low = try positive("low_freq_factor")
       let high = try positive("high_freq_factor")
-      guard high > low else { throw json.malformed("has a high_freq_factor of \(high), which is not above its low_freq_factor of \(low)") }
+      guard high > low else {
+        throw json.malformed("has a high_freq_factor of \(high), which is not above its low_freq_factor of \(low)")
+      }
       return .llama3(
         factor: try positive("factor"), lowFrequencyFactor: low, highFrequencyFactor: high,
         originalContext: try positive("original_max_position_embeddings"))
     case let other?:
-      throw json.unsupported("has the rope type \"\(other)\", which is not supported; supported are default, linear, llama3")
+      throw json.unsupported(
+        "has the rope type \"\(other)\", which is not supported; supported are default, linear, llama3")
     }
   }
 
@@ -139,11 +153,12 @@ extension ModelConfig {
         throw types.malformed("has \(types.count) entries for \(layerCount) layers")
       }
       var windows: [Int?] = []
-      for element in types.elements {
+      for element in try types.elements {
         switch try element.text(maxBytes: 64) {
         case "full_attention": windows.append(nil)
         case "sliding_attention": windows.append(window)
-        case let other: throw element.unsupported("\"\(other)\" is not supported; supported are full_attention, sliding_attention")
+        case let other:
+          throw element.unsupported("\"\(other)\" is not supported; supported are full_attention, sliding_attention")
         }
       }
       return windows

@@ -20,7 +20,7 @@ struct Projection {
       n: columns.count, k: weight.columns, y: target, ldy: outputStride, accumulate: accumulates)
     guard let bias else { return }
     for row in 0..<rows {
-      kernels.add(target + row * outputStride, bias.pointer + columns.lowerBound, count: columns.count)
+      kernels.add(x: target + row * outputStride, y: bias.pointer + columns.lowerBound, count: columns.count)
     }
   }
 }

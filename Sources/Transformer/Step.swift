@@ -22,7 +22,7 @@ struct Step {
     eachRow { index in
       let row = rows[index]
       kernels.widen(
-        type: weights.embedding.type, weights.embedding.row(Int(row.token)), count: hidden,
+        type: weights.embedding.type, source: weights.embedding.row(Int(row.token)), count: hidden,
         into: work.stream + index * hidden)
       config.rotary.angles(
         position: row.position, cosine: work.cosine + index * half, sine: work.sine + index * half)
@@ -31,7 +31,7 @@ struct Step {
     for (index, row) in rows.enumerated() {
       guard let gains = row.gains else { continue }
       let ranks = work.ranks
-      kernels.widen(type: stack.down.type, stack.down.row(Int(row.token)), count: stack.rank, into: ranks)
+      kernels.widen(type: stack.down.type, source: stack.down.row(Int(row.token)), count: stack.rank, into: ranks)
       guard stack.apply(gains, layer: nil, to: ranks) else { continue }
       runner.run(
         [
@@ -64,9 +64,9 @@ struct Step {
       normHeads(query, config.headCount, layer.queryNorm)
       normHeads(key, config.keyValueHeadCount, layer.keyNorm)
       kernels.rotate(
-        query, headCount: config.headCount, headDim: headSize, rotaryDim: headSize, cosine: cosine, sine: sine)
+        x: query, headCount: config.headCount, headDim: headSize, rotaryDim: headSize, cosine: cosine, sine: sine)
       kernels.rotate(
-        key, headCount: config.keyValueHeadCount, headDim: headSize, rotaryDim: headSize, cosine: cosine, sine: sine)
+        x: key, headCount: config.keyValueHeadCount, headDim: headSize, rotaryDim: headSize, cosine: cosine, sine: sine)
       row.cache.store(key, layer: index, values: false, position: row.position, kernels: kernels)
       row.cache.store(
         work.value + number * keyValueWidth, layer: index, values: true, position: row.position, kernels: kernels)
@@ -127,7 +127,7 @@ struct Step {
     let vocabulary = config.vocabularySize
     for (slot, index) in wanted.enumerated() {
       kernels.rmsNorm(
-        work.stream + index * hidden, weight: weights.finalNorm.pointer, epsilon: config.normEpsilon, count: hidden,
+        x: work.stream + index * hidden, weight: weights.finalNorm.pointer, epsilon: config.normEpsilon, count: hidden,
         y: work.normed + slot * hidden)
     }
     if wanted.count == 1, let logits = rows[wanted[0]].logits {
@@ -173,7 +173,7 @@ struct Step {
   private func norm(_ weight: VectorWeight) {
     eachRow { row in
       kernels.rmsNorm(
-        work.stream + row * hidden, weight: weight.pointer, epsilon: config.normEpsilon, count: hidden,
+        x: work.stream + row * hidden, weight: weight.pointer, epsilon: config.normEpsilon, count: hidden,
         y: work.normed + row * hidden)
     }
   }
@@ -183,7 +183,7 @@ struct Step {
     for head in 0..<count {
       let start = heads + head * config.headSize
       kernels.rmsNorm(
-        start, weight: weight.pointer, epsilon: config.normEpsilon, count: config.headSize, y: start)
+        x: start, weight: weight.pointer, epsilon: config.normEpsilon, count: config.headSize, y: start)
     }
   }
 
@@ -232,7 +232,8 @@ struct Step {
       // Rows that add nothing are left alone, so that they keep the base's bits; the others go in runs.
       var start = 0
       for row in 0...count {
-        let isLive = row < count && (gains[row].map { stack.apply($0, layer: layer, to: ranks + row * work.rankWidth) } ?? false)
+        let isLive =
+          row < count && (gains[row].map { stack.apply($0, layer: layer, to: ranks + row * work.rankWidth) } ?? false)
         if isLive { continue }
         if row > start {
           runner.run(
