@@ -3,15 +3,19 @@ public struct Monitor: @unchecked Sendable {
   public static let none = Monitor(token: nil, progress: nil)
 
   private let token: CancelToken?
+  private let abandoned: Flag?
   private let progress: ((Double) -> Bool)?
 
-  /// - Parameter progress: takes the share done, from 0 to 1; false cancels.
-  public init(token: CancelToken?, progress: ((Double) -> Bool)?) {
+  /// - Parameters:
+  ///   - abandoned: raised where nobody wants the result any more, which counts as a cancel.
+  ///   - progress: takes the share done, from 0 to 1; false cancels.
+  public init(token: CancelToken?, abandoned: Flag? = nil, progress: ((Double) -> Bool)?) {
     self.token = token
+    self.abandoned = abandoned
     self.progress = progress
   }
 
-  public var isCancelled: Bool { token?.isCancelled ?? false }
+  public var isCancelled: Bool { token?.isCancelled ?? false || abandoned?.isRaised ?? false }
 
   /// Throws where the host has cancelled.
   public func check() throws(BoneSoupError) {
@@ -27,6 +31,6 @@ public struct Monitor: @unchecked Sendable {
   /// Maps a part of the whole, as in "the second of four files": share 0…1 of it is from…to of the whole.
   public func part(from: Double, to: Double) -> Monitor {
     guard let progress else { return self }
-    return Monitor(token: token) { progress(from + (to - from) * $0) }
+    return Monitor(token: token, abandoned: abandoned) { progress(from + (to - from) * $0) }
   }
 }

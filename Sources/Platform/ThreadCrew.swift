@@ -183,21 +183,13 @@ final class ThreadCrew: @unchecked Sendable {
 
     /// Nil where the system refuses.
     func start() -> pthread_t? {
-      // The thread is born with its creator's mask: no signal of the host's can reach it in between.
-      var all = sigset_t()
-      var before = sigset_t()
-      sigfillset(&all)
-      pthread_sigmask(SIG_SETMASK, &all, &before)
-      defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
       let member = Unmanaged.passRetained(self)
       var thread = pthread_t()
-      let failure = pthread_create(
-        &thread, nil,
-        { context in
-          guard let context else { return nil }
-          Unmanaged<Member>.fromOpaque(context).takeRetainedValue().live()
-          return nil
-        }, member.toOpaque())
+      let failure = SystemThread.create(&thread, member.toOpaque()) { context in
+        guard let context else { return nil }
+        Unmanaged<Member>.fromOpaque(context).takeRetainedValue().live()
+        return nil
+      }
       guard failure == 0 else {
         member.release()
         return nil
@@ -206,8 +198,7 @@ final class ThreadCrew: @unchecked Sendable {
     }
 
     private func live() {
-      _ = bsp_pthread_setname(pthread_self(), "bonesoup")
-      bsp_default_floating_point()
+      SystemThread.begin()
       if let cpu { ProcessorSet.pin(to: cpu) }
       crew.serve()
     }

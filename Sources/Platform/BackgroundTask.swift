@@ -1,0 +1,119 @@
+import Glibc
+import Synchronization
+
+/// A flag that is raised once and stays so.
+public final class Flag: Sendable {
+  private let raised = Atomic<Bool>(false)
+
+  public init() {}
+
+  public func raise() { raised.store(true, ordering: .releasing) }
+  public var isRaised: Bool { raised.load(ordering: .acquiring) }
+}
+
+/// Work on a thread of its own, with a result that any number of threads may wait for.
+///
+/// Letting go of the task stops the work: `deinit` raises `abandoned`, which the work's monitor looks at, and waits for
+/// the thread to end (unless it is that very thread, called back by the host).
+public final class BackgroundTask<Value: Sendable>: @unchecked Sendable {
+  /// What the thread and those who wait share; lives as long as either.
+  private final class Shared: @unchecked Sendable {
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private var result: Result<Value, BoneSoupError>?
+
+    init() {
+      pthread_mutex_init(mutex, nil)
+      pthread_cond_init(changed, nil)
+    }
+
+    deinit {
+      pthread_cond_destroy(changed)
+      pthread_mutex_destroy(mutex)
+      changed.deallocate()
+      mutex.deallocate()
+    }
+
+    func finish(_ value: Result<Value, BoneSoupError>) {
+      pthread_mutex_lock(mutex)
+      result = value
+      pthread_cond_broadcast(changed)
+      pthread_mutex_unlock(mutex)
+    }
+
+    func wait(milliseconds: UInt32?) -> Result<Value, BoneSoupError>? {
+      var deadline = timespec()
+      if let milliseconds {
+        clock_gettime(CLOCK_REALTIME, &deadline)
+        let nanoseconds = deadline.tv_nsec + Int(milliseconds % 1000) * 1_000_000
+        deadline.tv_sec += Int(milliseconds / 1000) + nanoseconds / 1_000_000_000
+        deadline.tv_nsec = nanoseconds % 1_000_000_000
+      }
+      pthread_mutex_lock(mutex)
+      defer { pthread_mutex_unlock(mutex) }
+      while result == nil {
+        if milliseconds == nil {
+          pthread_cond_wait(changed, mutex)
+        } else if pthread_cond_timedwait(changed, mutex, &deadline) == ETIMEDOUT {
+          break
+        }
+      }
+      return result
+    }
+  }
+
+  private final class Work {
+    let shared: Shared
+    let body: () -> Result<Value, BoneSoupError>
+
+    init(_ shared: Shared, _ body: @escaping () -> Result<Value, BoneSoupError>) {
+      self.shared = shared
+      self.body = body
+    }
+  }
+
+  private let shared = Shared()
+  private let abandoned: Flag
+  private let thread: pthread_t
+
+  /// Starts the thread. Throws where the system has none.
+  ///
+  /// - Parameters:
+  ///   - abandoned: raised when the task is let go; the body must look at it every 50 ms.
+  public init(
+    abandoned: Flag, _ body: @escaping @Sendable () throws(BoneSoupError) -> Value
+  ) throws(BoneSoupError) {
+    self.abandoned = abandoned
+    let work = Unmanaged.passRetained(
+      Work(shared) {
+        do throws(BoneSoupError) {
+          return .success(try body())
+        } catch {
+          return .failure(error)
+        }
+      })
+    var started = pthread_t()
+    let failure = SystemThread.create(&started, work.toOpaque()) { context in
+      guard let context else { return nil }
+      SystemThread.begin()
+      let work = Unmanaged<Work>.fromOpaque(context).takeRetainedValue()
+      work.shared.finish(work.body())
+      return nil
+    }
+    thread = started
+    guard failure == 0 else {
+      work.release()
+      shared.finish(.failure(.outOfMemory("the system has no thread for background work (error \(failure))")))
+      throw .outOfMemory("the system has no thread for background work (error \(failure))")
+    }
+  }
+
+  deinit {
+    guard thread != pthread_t() else { return }
+    abandoned.raise()
+    if pthread_equal(thread, pthread_self()) != 0 { pthread_detach(thread) } else { pthread_join(thread, nil) }
+  }
+
+  /// The result, nil where it is not there within `milliseconds` (nil: for ever).
+  public func wait(milliseconds: UInt32?) -> Result<Value, BoneSoupError>? { shared.wait(milliseconds: milliseconds) }
+}
