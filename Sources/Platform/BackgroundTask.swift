@@ -62,16 +62,6 @@ public final class BackgroundTask<Value: Sendable>: @unchecked Sendable {
     }
   }
 
-  private final class Work {
-    let shared: Shared
-    let body: () -> Result<Value, BoneSoupError>
-
-    init(_ shared: Shared, _ body: @escaping () -> Result<Value, BoneSoupError>) {
-      self.shared = shared
-      self.body = body
-    }
-  }
-
   private let shared = Shared()
   private let abandoned: Flag
   private let thread: pthread_t
@@ -84,32 +74,17 @@ public final class BackgroundTask<Value: Sendable>: @unchecked Sendable {
     abandoned: Flag, _ body: @escaping @Sendable () throws(BoneSoupError) -> Value
   ) throws(BoneSoupError) {
     self.abandoned = abandoned
-    let work = Unmanaged.passRetained(
-      Work(shared) {
-        do throws(BoneSoupError) {
-          return .success(try body())
-        } catch {
-          return .failure(error)
-        }
-      })
-    var started = pthread_t()
-    let failure = SystemThread.create(&started, work.toOpaque()) { context in
-      guard let context else { return nil }
-      SystemThread.begin()
-      let work = Unmanaged<Work>.fromOpaque(context).takeRetainedValue()
-      work.shared.finish(work.body())
-      return nil
-    }
-    thread = started
-    guard failure == 0 else {
-      work.release()
-      shared.finish(.failure(.outOfMemory("the system has no thread for background work (error \(failure))")))
-      throw .outOfMemory("the system has no thread for background work (error \(failure))")
+    let shared = shared
+    thread = try SystemThread.start {
+      do throws(BoneSoupError) {
+        shared.finish(.success(try body()))
+      } catch {
+        shared.finish(.failure(error))
+      }
     }
   }
 
   deinit {
-    guard thread != pthread_t() else { return }
     abandoned.raise()
     if pthread_equal(thread, pthread_self()) != 0 { pthread_detach(thread) } else { pthread_join(thread, nil) }
   }

@@ -23,4 +23,29 @@ enum SystemThread {
     _ = bsp_pthread_setname(pthread_self(), "bonesoup")
     bsp_default_floating_point()
   }
+
+  private final class Work: Sendable {
+    let body: @Sendable () -> Void
+
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+  }
+
+  /// A thread that runs `body`; the caller joins or detaches it.
+  static func start(_ body: @escaping @Sendable () -> Void) throws(BoneSoupError) -> pthread_t {
+    let work = Unmanaged.passRetained(Work(body))
+    var thread = pthread_t()
+    let failure = create(&thread, work.toOpaque(), main)
+    guard failure == 0 else {
+      work.release()
+      throw .outOfMemory("the system has no thread for background work (error \(failure))")
+    }
+    return thread
+  }
+
+  private static let main: Body = { context in
+    guard let context else { return nil }
+    begin()
+    Unmanaged<Work>.fromOpaque(context).takeRetainedValue().body()
+    return nil
+  }
 }
