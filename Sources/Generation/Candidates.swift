@@ -95,12 +95,14 @@ enum Candidates {
       candidates[high &- 1] = pivot
       var middle = low
       var sum = reached
-      for index in low..<high &- 1 where pivot < candidates[index] {
-        let better = candidates[index]
-        sum += Double(better.value)
+      // Without a branch: which way an element goes can't be predicted.
+      for index in low..<high &- 1 {
+        let candidate = candidates[index]
+        let isBetter = pivot < candidate
         candidates[index] = candidates[middle]
-        candidates[middle] = better
-        middle &+= 1
+        candidates[middle] = candidate
+        sum += isBetter ? Double(candidate.value) : 0
+        middle &+= isBetter ? 1 : 0
       }
       if sum >= target, middle > low {
         high = middle

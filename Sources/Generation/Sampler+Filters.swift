@@ -42,33 +42,66 @@ extension Sampler {
     return count
   }
 
-  /// The last candidate (by its index) of the fewest whose weights reach the share `p` of all.
+  /// The last candidate (by its index) of the fewest whose weights reach the share `p` of all: first by classes of weights
+  /// that are within an eighth of each other, then within the one class where the share is reached.
   private func nucleus(_ count: Int, _ p: Double) -> Candidate {
-    let total = sum(count)
-    // All candidates lighter than this weigh less than (1 − p)·total together: the others reach p without them.
-    let negligible = (1 - p) * total / Double(count)
-    var heavy = 0
-    for index in 0..<count where Double(values[index]) >= negligible {
-      candidates[heavy] = Candidate(value: values[index], token: index)
-      heavy &+= 1
+    classWeights.update(repeating: 0, count: Self.classes)
+    for index in 0..<count { classWeights[Self.weightClass(values[index])] += Double(values[index]) }
+    var target = 0.0
+    for index in 0..<Self.classes { target += classWeights[index] }
+    target *= p
+    var last = Self.classes &- 1
+    while last > 0, classWeights[last] < target {
+      target -= classWeights[last]
+      last &-= 1
     }
-    return Candidates.reaching(p * total, candidates, count: heavy)
+    var members = 0
+    for index in 0..<count {
+      candidates[members] = Candidate(value: values[index], token: index)
+      members &+= Self.weightClass(values[index]) == last ? 1 : 0
+    }
+    // Rounding may leave a remainder that nothing reaches: then all are needed.
+    guard members > 0 else { return Candidate(value: 0, token: count) }
+    return Candidates.reaching(target, candidates, count: members)
+  }
+
+  static let classes = 1024
+
+  /// Exponent and three bits of the mantissa; a weight is at most about 1.
+  @inline(__always) private static func weightClass(_ weight: Float) -> Int {
+    min(Int(truncatingIfNeeded: weight.bitPattern >> 20), classes - 1)
   }
 
   private func keep(_ count: Int, where isKept: (Int) -> Bool) -> Int {
     var kept = 0
-    for index in 0..<count where isKept(index) {
+    for index in 0..<count {
+      let step = isKept(index) ? 1 : 0
       values[kept] = values[index]
       tokens[kept] = tokens[index]
-      kept &+= 1
+      kept &+= step
     }
     return kept
   }
 
+  /// Four sums, of every fourth weight each, then their sum: one alone waits for itself at every step.
   private func sum(_ count: Int) -> Double {
-    var total = 0.0
-    for index in 0..<count { total += Double(values[index]) }
-    return total
+    var a = 0.0
+    var b = 0.0
+    var c = 0.0
+    var d = 0.0
+    var index = 0
+    while index &+ 4 <= count {
+      a += Double(values[index])
+      b += Double(values[index &+ 1])
+      c += Double(values[index &+ 2])
+      d += Double(values[index &+ 3])
+      index &+= 4
+    }
+    while index < count {
+      a += Double(values[index])
+      index &+= 1
+    }
+    return (a + b) + (c + d)
   }
 
   /// The first token at which the running sum of weights exceeds the share `uniform`, in [0, 1), of the whole.

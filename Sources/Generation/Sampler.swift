@@ -3,8 +3,8 @@ import Platform
 
 /// Chooses tokens from logits: the working memory of one thread, for any number of sessions with the same vocabulary.
 ///
-/// The result is a function of logits, history, options and step alone. Not thread-safe. It keeps 20 bytes per token of
-/// the vocabulary.
+/// The result is a function of logits, history, options and step alone. Not thread-safe. It keeps 8 KiB and 20 bytes per token
+/// of the vocabulary.
 public final class Sampler {
   public let vocabularySize: Int
   let kernels: Kernels
@@ -14,6 +14,8 @@ public final class Sampler {
   /// The candidates' tokens, ascending.
   let tokens: UnsafeMutablePointer<Int32>
   let candidates: UnsafeMutablePointer<Candidate>
+  /// Sums of weights, in top-p.
+  let classWeights: UnsafeMutablePointer<Double>
   /// All zero between calls.
   private let counts: UnsafeMutablePointer<UInt32>
 
@@ -23,8 +25,9 @@ public final class Sampler {
     }
     self.vocabularySize = vocabularySize
     self.kernels = kernels
-    memory = try Buffer(byteCount: vocabularySize * 20, allocator: allocator, purpose: "the sampler")
-    candidates = memory.elements()
+    memory = try Buffer(byteCount: vocabularySize * 20 + Self.classes * 8, allocator: allocator, purpose: "the sampler")
+    classWeights = memory.elements()
+    candidates = UnsafeMutableRawPointer(classWeights + Self.classes).assumingMemoryBound(to: Candidate.self)
     values = UnsafeMutableRawPointer(candidates + vocabularySize).assumingMemoryBound(to: Float.self)
     tokens = UnsafeMutableRawPointer(values + vocabularySize).assumingMemoryBound(to: Int32.self)
     counts = UnsafeMutableRawPointer(tokens + vocabularySize).assumingMemoryBound(to: UInt32.self)
