@@ -22,7 +22,8 @@ public final class Adapter: Sendable {
   public static func isAdapter(_ folder: FileProvider) -> Bool { folder.exists(configName) }
 
   public init(folder: FileProvider, allocator: Allocator, monitor: Monitor = .none) throws(BoneSoupError) {
-    let document = try folder.json(Self.configName, maximumBytes: 1 << 20, allocator: allocator, monitor: monitor)
+    let document = try folder.json(
+      Self.configName, maximumBytes: 1 << 20, allocator: allocator, monitor: monitor.part(from: 0, to: 0))
     let config = try AdapterConfig(document)
     guard folder.exists(Self.tensorsName) else {
       guard folder.exists("adapter_model.bin") else {

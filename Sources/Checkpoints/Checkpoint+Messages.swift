@@ -9,8 +9,7 @@ extension Checkpoint {
     if let name = folder.firstName(endingIn: ".gguf") { return unsupportedFile(folder.describe(name)) }
     if let name = folder.firstName(endingIn: ".safetensors") {
       return .notFound(
-        "\(folder.describe()) has neither \(singleName) nor \(indexName); to open its \(name), give the path of that file"
-      )
+        "\(folder.describe()) has neither \(singleName) nor \(indexName); to open its \(name), give that file's path")
     }
     return .notFound("\(folder.describe()) has neither \(singleName) nor \(indexName)")
   }

@@ -10,7 +10,8 @@ extension Checkpoint {
   static func openShards(
     _ folder: FileProvider, into names: inout NameTable, allocator: Allocator, monitor: Monitor
   ) throws(BoneSoupError) -> [Safetensors] {
-    let index = try folder.json(indexName, maximumBytes: maximumIndexBytes, allocator: allocator, monitor: monitor)
+    let index = try folder.json(
+      indexName, maximumBytes: maximumIndexBytes, allocator: allocator, monitor: monitor.part(from: 0, to: 0))
     let map = try index.root.object("weight_map")
     let shards = try shardNames(map, monitor: monitor)
     var files: [Safetensors] = []

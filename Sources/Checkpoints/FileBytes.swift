@@ -9,30 +9,30 @@ public final class FileBytes: @unchecked Sendable {
   /// Never written to by this process, except before the object is given out.
   public let bytes: UnsafeRawBufferPointer
   private let isMapped: Bool
-  private let buffer: Buffer?
+  private let owner: AnyObject?
 
   private init(
-    name: String, identity: FileIdentity, bytes: UnsafeRawBufferPointer, isMapped: Bool, buffer: Buffer?
+    name: String, identity: FileIdentity, bytes: UnsafeRawBufferPointer, isMapped: Bool, owner: AnyObject?
   ) {
     self.name = name
     self.identity = identity
     self.bytes = bytes
     self.isMapped = isMapped
-    self.buffer = buffer
+    self.owner = owner
   }
 
   /// Over a mapping, which the object unmaps at its end.
   convenience init(name: String, identity: FileIdentity, mapping: UnsafeRawBufferPointer) {
-    self.init(name: name, identity: identity, bytes: mapping, isMapped: true, buffer: nil)
+    self.init(name: name, identity: identity, bytes: mapping, isMapped: true, owner: nil)
   }
 
   convenience init(name: String, identity: FileIdentity, buffer: Buffer) {
-    self.init(name: name, identity: identity, bytes: buffer.bytes, isMapped: false, buffer: buffer)
+    self.init(name: name, identity: identity, bytes: buffer.bytes, isMapped: false, owner: buffer)
   }
 
-  /// Over memory of the host, which outlives the object.
-  convenience init(name: String, identity: FileIdentity, borrowed: UnsafeRawBufferPointer) {
-    self.init(name: name, identity: identity, bytes: borrowed, isMapped: false, buffer: nil)
+  /// Over memory of the host, valid as long as `owner`.
+  convenience init(name: String, identity: FileIdentity, borrowed: UnsafeRawBufferPointer, owner: AnyObject) {
+    self.init(name: name, identity: identity, bytes: borrowed, isMapped: false, owner: owner)
   }
 
   deinit {

@@ -10,7 +10,7 @@ extension FileTable {
     let identity = FileIdentity.table(serial: serial, index: position)
     try FileCopy.requireSize(entry.size, of: name, maximum: maximumBytes)
     if case .buffer(let bytes) = entry.contents, mode == .map {
-      return FileBytes(name: name, identity: identity, borrowed: bytes)
+      return FileBytes(name: name, identity: identity, borrowed: bytes, owner: self)
     }
     let buffer = try FileCopy.read(name: name, size: entry.size, allocator: allocator, monitor: monitor) {
       (offset, destination) throws(BoneSoupError) in

@@ -21,7 +21,7 @@ public final class FileTable: Sendable {
     let size: Int
     let contents: Contents
 
-    /// - Parameter buffer: valid as long as anything that was opened from the table.
+    /// - Parameter buffer: valid as long as the table and anything that was opened from it.
     public init(name: String, buffer: UnsafeRawBufferPointer) {
       self.name = name
       size = buffer.count
@@ -42,8 +42,10 @@ public final class FileTable: Sendable {
   let entries: [Entry]
   let serial: Int
   private let index: [String: Int]
+  private let owner: (any AnyObject & Sendable)?
 
-  public init(_ entries: [Entry]) throws(BoneSoupError) {
+  /// - Parameter owner: kept alive as long as the table and what was opened from it.
+  public init(_ entries: [Entry], owner: (any AnyObject & Sendable)? = nil) throws(BoneSoupError) {
     guard entries.count <= Self.maximumCount else {
       throw .invalidArgument("the table has \(entries.count) files; at most \(Self.maximumCount) are possible")
     }
@@ -57,6 +59,7 @@ public final class FileTable: Sendable {
       }
     }
     self.entries = entries
+    self.owner = owner
     self.index = index
     serial = Self.nextSerial.wrappingAdd(1, ordering: .relaxed).oldValue
   }

@@ -121,7 +121,7 @@ extension Safetensors {
     for index in 0..<names.count { try order.append(UInt32(index)) }
     try heapSort(UnsafeMutableBufferPointer(start: order.elements, count: order.count), monitor: monitor) {
       let (left, right) = (self.entry(Int($0)), self.entry(Int($1)))
-      return (left.begin, left.end) < (right.begin, right.end)
+      return (left.begin, left.end, $0) < (right.begin, right.end, $1)
     }
     var expected = dataStart
     for position in 0..<order.count {
