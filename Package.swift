@@ -4,7 +4,7 @@ import PackageDescription
 /// Each kernel source is compiled once per instruction-set level; the level in use is picked at run time by CPUID.
 /// `-O` also in debug builds, so that debug tests run at speed.
 func instructionSet(_ flags: [String]) -> [SwiftSetting] {
-  [.unsafeFlags(["-O"] + flags.flatMap { ["-Xcc", $0] })]
+  [.unsafeFlags(["-O", "-wmo", "-num-threads", "1"] + flags.flatMap { ["-Xcc", $0] })]
 }
 
 let avx2 = ["-mavx2", "-mfma", "-mf16c"]

@@ -72,7 +72,7 @@ private func scores<KV: Format>(
   let rowBytes = headDim &* KV.byteCount
   var p = low
   while p < high {
-    let rows = Rows<KV>(keys + p &* rowBytes, rowBytes, min(high &- p, 4))
+    let rows = Rows<KV>(keys + p &* rowBytes, rowBytes, p, 1, high)
     rows.multiply(1, query, 0, headDim, scores + p, 0, false)
     p &+= 4
   }

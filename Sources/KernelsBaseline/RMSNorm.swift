@@ -17,7 +17,7 @@ func rmsNorm(
     let v = bsk_load_f32_partial(x + i, count &- i)
     squares = bsk_fma(v, v, squares)
   }
-  let inverse = bsk_splat(1 / (bsk_sum(squares) / Float(count) + epsilon).squareRoot())
+  let inverse = bsk_splat(1 / bsk_square_root(bsk_sum(squares) / Float(count) + epsilon))
   i = 0
   while i &+ 16 <= count {
     bsk_store_f32(y + i, bsk_multiply(bsk_multiply(bsk_load_f32(x + i), inverse), bsk_load_f32(weight + i)))

@@ -17,34 +17,42 @@ struct Accumulators {
     d = bsk_fma(w.d, x, d)
   }
 
-  /// Sums the lanes of each and puts the first `count` sums at `y`.
+  /// Sums the lanes of each and puts the first `count` sums at y[0], y[step], …
   @inline(__always)
-  func store(_ y: UnsafeMutablePointer<Float>, _ count: Int, _ accumulate: Bool) {
-    var sums = bsk_sum_4(a, b, c, d)
-    if count == 4 {
-      if accumulate { sums = bsk_add_f32x4(bsk_load_f32x4(y), sums) }
-      bsk_store_f32x4(y, sums)
-    } else {
-      if accumulate { sums = bsk_add_f32x4(bsk_load_f32x4_partial(y, count), sums) }
-      bsk_store_f32x4_partial(y, sums, count)
+  func store(_ y: UnsafeMutablePointer<Float>, _ step: Int, _ count: Int, _ accumulate: Bool) {
+    let sums = bsk_sum_4(a, b, c, d)
+    if step == 1, count == 4 {
+      bsk_store_f32x4(y, accumulate ? bsk_add_f32x4(bsk_load_f32x4(y), sums) : sums)
+      return
     }
+    y.pointee = accumulate ? y.pointee + sums.x : sums.x
+    if count > 1 { y[step] = accumulate ? y[step] + sums.y : sums.y }
+    if count > 2 { y[2 &* step] = accumulate ? y[2 &* step] + sums.z : sums.z }
+    if count > 3 { y[3 &* step] = accumulate ? y[3 &* step] + sums.w : sums.w }
   }
 }
 
-/// Up to four rows of a matrix; where they are fewer, the last stands in for those that lack, and its result is dropped.
+/// Rows j, j + step, j + 2·step, j + 3·step of a matrix of n rows; for those past the end the one before stands in, and
+/// their results are dropped.
 struct Rows<W: Format> {
   let a: UnsafeRawPointer
   let b: UnsafeRawPointer
   let c: UnsafeRawPointer
   let d: UnsafeRawPointer
+  let step: Int
   let count: Int
 
+  /// `first` is where row j starts, `rowBytes` how far the next one is; j < n.
   @inline(__always)
-  init(_ first: UnsafeRawPointer, _ stride: Int, _ count: Int) {
+  init(_ first: UnsafeRawPointer, _ rowBytes: Int, _ j: Int, _ step: Int, _ n: Int) {
+    var count = 1
+    while count < 4, j &+ count &* step < n { count &+= 1 }
+    let stride = step &* rowBytes
     a = first
     b = count > 1 ? a + stride : a
     c = count > 2 ? b + stride : b
     d = count > 3 ? c + stride : c
+    self.step = step
     self.count = count
   }
 
@@ -70,7 +78,7 @@ struct Rows<W: Format> {
     return w
   }
 
-  /// The tile of these rows by `width` tokens, 1 ... 6, a literal at each call: y[t·ldy + row] for t < width.
+  /// The tile of these rows by `width` tokens, 1 ... 6, a literal at each call: y[t·ldy + r·step] for t < width, r < 4.
   @inline(__always)
   func multiply(
     _ width: Int, _ x: UnsafePointer<Float>, _ ldx: Int, _ k: Int, _ y: UnsafeMutablePointer<Float>, _ ldy: Int,
@@ -108,11 +116,11 @@ struct Rows<W: Format> {
       if width > 4 { t4.add(w, bsk_load_f32_partial(x4 + i, rest)) }
       if width > 5 { t5.add(w, bsk_load_f32_partial(x5 + i, rest)) }
     }
-    t0.store(y, count, accumulate)
-    if width > 1 { t1.store(y + ldy, count, accumulate) }
-    if width > 2 { t2.store(y + 2 &* ldy, count, accumulate) }
-    if width > 3 { t3.store(y + 3 &* ldy, count, accumulate) }
-    if width > 4 { t4.store(y + 4 &* ldy, count, accumulate) }
-    if width > 5 { t5.store(y + 5 &* ldy, count, accumulate) }
+    t0.store(y, step, count, accumulate)
+    if width > 1 { t1.store(y + ldy, step, count, accumulate) }
+    if width > 2 { t2.store(y + 2 &* ldy, step, count, accumulate) }
+    if width > 3 { t3.store(y + 3 &* ldy, step, count, accumulate) }
+    if width > 4 { t4.store(y + 4 &* ldy, step, count, accumulate) }
+    if width > 5 { t5.store(y + 5 &* ldy, step, count, accumulate) }
   }
 }

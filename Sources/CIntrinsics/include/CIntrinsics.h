@@ -34,6 +34,14 @@ typedef _Float16 bsk_f16x16 __attribute__((ext_vector_type(16)));
 
 #define BSK_INLINE static inline __attribute__((always_inline))
 
+// How many tokens a tile of four rows is wide, so that its accumulators stay in registers where there are 32 of 16
+// lanes; elsewhere the width that measures best.
+#if defined(__AVX512F__)
+#define BSK_TILE_WIDTH 6
+#else
+#define BSK_TILE_WIDTH 2
+#endif
+
 // Loads and stores
 
 BSK_INLINE bsk_f32x16 bsk_load_f32(const void *p) {
@@ -92,7 +100,10 @@ BSK_INLINE void bsk_store_u16_partial(void *p, bsk_u16x16 v, intptr_t n) {
 
 BSK_INLINE bsk_f32x16 bsk_splat(float x) { return (bsk_f32x16)(x); }
 
+// Lane 0.
 BSK_INLINE float bsk_first(bsk_f32x16 v) { return v.x; }
+
+BSK_INLINE float bsk_square_root(float x) { return __builtin_elementwise_sqrt(x); }
 
 // a·b + c, with one rounding where the level has the instruction, with two where it has not.
 BSK_INLINE bsk_f32x16 bsk_fma(bsk_f32x16 a, bsk_f32x16 b, bsk_f32x16 c) {
@@ -143,19 +154,9 @@ BSK_INLINE bsk_f32x4 bsk_load_f32x4(const void *p) {
   return v;
 }
 
-BSK_INLINE bsk_f32x4 bsk_load_f32x4_partial(const void *p, intptr_t n) {
-  bsk_f32x4 v = 0;
-  __builtin_memcpy(&v, p, (size_t)n * 4);
-  return v;
-}
-
 BSK_INLINE void bsk_store_f32x4(void *p, bsk_f32x4 v) { __builtin_memcpy(p, &v, sizeof v); }
 
-BSK_INLINE void bsk_store_f32x4_partial(void *p, bsk_f32x4 v, intptr_t n) { __builtin_memcpy(p, &v, (size_t)n * 4); }
-
 BSK_INLINE bsk_f32x4 bsk_add_f32x4(bsk_f32x4 a, bsk_f32x4 b) { return a + b; }
-
-BSK_INLINE bsk_f32x4 bsk_multiply_f32x4(bsk_f32x4 a, float b) { return a * b; }
 
 BSK_INLINE double bsk_sum_f64(bsk_f64x16 v) {
   bsk_f64x8 a = v.lo + v.hi;
@@ -232,21 +233,16 @@ BSK_INLINE bsk_u16x16 bsk_to_f16(bsk_f32x16 v) { return (bsk_u16x16) __builtin_c
 
 #else
 
-// Without the instruction: the 15 bits of magnitude move to their place in the wider format, whose bias of the exponent
-// is greater by 112. Values below f16's normal range are integers times 2^-24; infinity and NaN keep an exponent of
-// all ones.
+// Without the instruction: the 15 bits of magnitude, put where the wider format has them, are 2^112 times too small,
+// for values below f16's normal range too; infinity and NaN get back the exponent of all ones, NaN also its quiet bit.
 BSK_INLINE bsk_f32x16 bsk_from_f16(bsk_u16x16 h) {
   bsk_u32x16 u = __builtin_convertvector(h, bsk_u32x16);
   bsk_u32x16 sign = (u & 0x8000u) << 16;
-  bsk_u32x16 magnitude = u & 0x7fffu;
-  bsk_u32x16 normal = (magnitude << 13) + (112u << 23);
-  bsk_u32x16 small = (bsk_u32x16)(__builtin_convertvector((bsk_i32x16)magnitude, bsk_f32x16) * 0x1p-24f);
-  bsk_u32x16 special = (magnitude << 13) | 0x7f800000u;
-  special |= (bsk_u32x16)(magnitude > 0x7c00u) & 0x00400000u;
-  bsk_u32x16 is_small = (bsk_u32x16)(magnitude < 0x0400u);
-  bsk_u32x16 is_special = (bsk_u32x16)(magnitude >= 0x7c00u);
-  bsk_u32x16 finite = (is_small & small) | (~is_small & normal);
-  return (bsk_f32x16)(sign | (is_special & special) | (~is_special & finite));
+  bsk_u32x16 magnitude = (u & 0x7fffu) << 13;
+  bsk_u32x16 number = (bsk_u32x16)((bsk_f32x16)magnitude * 0x1p112f);
+  bsk_u32x16 special = (bsk_u32x16)((bsk_i32x16)magnitude >= 0x7c00 << 13) & 0x7f800000u;
+  bsk_u32x16 quiet = (bsk_u32x16)((bsk_i32x16)magnitude > 0x7c00 << 13) & 0x00400000u;
+  return (bsk_f32x16)(sign | number | special | quiet);
 }
 
 // To nearest, ties to even. Below f16's normal range, adding 1/2 leaves the wanted integer multiple of 2^-24, rounded
