@@ -31,8 +31,10 @@ public struct Kernels: Sendable {
 
   /// The kernels of the highest level that this machine runs, or of the one that the environment variable
   /// `BONESOUP_ISA` names, where that is lower. A name that is no level is ignored.
-  public static func detect() -> Kernels {
-    let wanted = getenv("BONESOUP_ISA").flatMap { InstructionSet(rawValue: String(cString: $0)) } ?? .avx512
-    return Kernels(supported: InstructionSet.allCases.last { $0 <= wanted && $0.isSupported } ?? .baseline)
+  public static func detect() -> Kernels { atMost(getenv("BONESOUP_ISA").map { String(cString: $0) }) }
+
+  static func atMost(_ name: String?) -> Kernels {
+    let limit = name.flatMap { InstructionSet(rawValue: $0) } ?? .avx512
+    return Kernels(supported: InstructionSet.allCases.last { $0 <= limit && $0.isSupported } ?? .baseline)
   }
 }

@@ -30,26 +30,27 @@ private func attention<KV: Format>(
     out[column] = 0
     column &+= 1
   }
-  guard first >= 0 else { return }
+  guard first >= 0, first <= last else { return }
   var most = -Float.infinity
   var total: Float = 0
-  withUnsafeTemporaryAllocation(of: Float.self, capacity: 68) { scratch in
+  withUnsafeTemporaryAllocation(of: Float.self, capacity: 64) { scratch in
     guard let weights = scratch.baseAddress else { return }
-    var block = first >> 6
-    while block <= last >> 6 {
-      guard let keys = kBlocks[block], let values = vBlocks[block] else { return }
-      let low = max(first &- block << 6, 0)
-      let high = min(last &- block << 6, 63) &+ 1
-      scores(KV.self, query, headDim, keys, low, high, scale, weights)
-      let blockMost = greatest(weights, 64)
-      let newMost = blockMost > most ? blockMost : most
-      let correction = bsk_first(exponential(bsk_splat(most - newMost)))
-      total = total * correction + exponentials(weights, newMost)
-      mix(KV.self, weights, headDim, values, low, high, correction, out)
-      most = newMost
-      block &+= 1
+    var start = first & ~63
+    while start <= last {
+      let (low, high) = (max(first &- start, 0), min(last &- start, 63) &+ 1)
+      if let keys = kBlocks[start >> 6], let values = vBlocks[start >> 6] {
+        scores(KV.self, query, headDim, keys, low, high, scale, weights)
+        let blockMost = greatest(weights, 64)
+        let newMost = blockMost > most ? blockMost : most
+        let correction = bsk_first(exponential(bsk_splat(most - newMost)))
+        total = total * correction + exponentials(weights, newMost)
+        mix(KV.self, weights, headDim, values, low, high, correction, out)
+        most = newMost
+      }
+      start &+= 64
     }
   }
+  guard total != 0 else { return }
   column = 0
   while column < headDim {
     out[column] /= total
@@ -57,18 +58,12 @@ private func attention<KV: Format>(
   }
 }
 
-/// scores[p] = scale · query · keys[p] for low ≤ p < high, −∞ for the other p below 68.
+/// scores[p] = scale · query · keys[p] for low ≤ p < high, −∞ for the other p below 64.
 @inline(__always)
 private func scores<KV: Format>(
   _: KV.Type, _ query: UnsafePointer<Float>, _ headDim: Int, _ keys: UnsafeRawPointer, _ low: Int, _ high: Int,
   _ scale: Float, _ scores: UnsafeMutablePointer<Float>
 ) {
-  let none = bsk_splat(-.infinity)
-  var i = 0
-  while i < 64 {
-    bsk_store_f32(scores + i, none)
-    i &+= 16
-  }
   let rowBytes = headDim &* KV.byteCount
   var p = low
   while p < high {
@@ -76,10 +71,10 @@ private func scores<KV: Format>(
     rows.multiply(1, query, 0, headDim, scores + p, 0, false)
     p &+= 4
   }
-  i = 0
-  while i < 64 {
-    bsk_store_f32(scores + i, bsk_multiply(bsk_load_f32(scores + i), bsk_splat(scale)))
-    i &+= 16
+  p = 0
+  while p < 64 {
+    scores[p] = p < low || p >= high ? -.infinity : scores[p] * scale
+    p &+= 1
   }
 }
 
