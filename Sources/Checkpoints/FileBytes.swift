@@ -6,7 +6,7 @@ public final class FileBytes: @unchecked Sendable {
   /// Names the file in messages: its path, or its name in the host's table.
   public let name: String
   public let identity: FileIdentity
-  /// Never written to by this process, except before the object is given out.
+  /// Valid as long as the object: `open(…).bytes` without holding the file dangles.
   public let bytes: UnsafeRawBufferPointer
   private let isMapped: Bool
   private let owner: AnyObject?

@@ -24,6 +24,12 @@ struct NameTable: ~Copyable {
 
   var count: Int { records.count }
 
+  /// Makes room for that many names of usual length at once.
+  mutating func reserve(_ count: Int) throws(BoneSoupError) {
+    try records.reserve(count)
+    try text.reserve(48 * count)
+  }
+
   /// The number of the record at `index`, which is below `count`.
   func value(at index: Int) -> UInt64 { records[index].value }
 
@@ -56,8 +62,9 @@ struct NameTable: ~Copyable {
       let (left, right) = ($0, $1)
       return Self.compare(Self.bytes(of: left, in: base), Self.bytes(of: right, in: base)) < 0
     }
-    for index in 0..<max(records.count - 1, 0) where Self.compare(name(at: index), name(at: index + 1)) == 0 {
-      return index
+    for index in 0..<max(records.count - 1, 0) {
+      if index % 65_536 == 0 { try monitor.check() }
+      if Self.compare(name(at: index), name(at: index + 1)) == 0 { return index }
     }
     return nil
   }

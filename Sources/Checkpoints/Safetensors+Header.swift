@@ -24,6 +24,9 @@ extension Safetensors {
     let header = try JSONDocument(
       UnsafeRawBufferPointer(rebasing: bytes[8..<dataStart]), owner: file, file: file.name,
       maximumBytes: Self.maximumHeaderBytes, maximumDepth: 8, allocator: allocator, monitor: monitor)
+    try entries.reserve(header.root.count)
+    try dimensions.reserve(2 * header.root.count)
+    try names.reserve(header.root.count)
     var read = 0
     for member in try header.root.members {
       read += 1

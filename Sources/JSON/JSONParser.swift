@@ -26,7 +26,8 @@ struct JSONParser: ~Copyable {
     }
     let open = try Vector<UInt32>(
       capacity: maximumDepth, allocator: allocator, purpose: "the open containers of a JSON text")
-    let tape = try JSONTape(capacity: bytes.count / 16 + 16, allocator: allocator, file: file)
+    let tape = try JSONTape(
+      capacity: bytes.count / 16 + 16, allocator: allocator, file: file, monitor: monitor)
     self.bytes = bytes
     text = base.assumingMemoryBound(to: UInt8.self)
     end = bytes.count

@@ -1,3 +1,5 @@
+import Glibc
+
 /// The decoded UTF-8 bytes of a JSON string, made one by one from its text.
 ///
 /// Valid as long as the document it is from.
@@ -81,13 +83,23 @@ public struct JSONText: Sequence {
 
   /// Whether the decoded text is exactly these bytes.
   public func equals(_ other: UnsafeRawBufferPointer) -> Bool {
-    hasEscapes ? elementsEqual(other) : raw.count == other.count && raw.elementsEqual(other)
+    hasEscapes ? elementsEqual(other) : raw.count == other.count && Self.order(raw, other) == 0
   }
 
   public func equals(_ other: String) -> Bool { elementsEqual(other.utf8) }
 
   /// Lexicographic order of the decoded bytes.
-  func precedes(_ other: JSONText) -> Bool { lexicographicallyPrecedes(other) }
+  func precedes(_ other: JSONText) -> Bool {
+    if hasEscapes || other.hasEscapes { return lexicographicallyPrecedes(other) }
+    let order = Self.order(raw, other.raw)
+    return order != 0 ? order < 0 : raw.count < other.raw.count
+  }
+
+  /// Of the bytes that both have.
+  private static func order(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int32 {
+    guard let leftStart = left.baseAddress, let rightStart = right.baseAddress else { return 0 }
+    return memcmp(leftStart, rightStart, Swift.min(left.count, right.count))
+  }
 }
 
 /// The value of a hexadecimal digit, or nil.
