@@ -6,7 +6,7 @@ import Testing
 @Suite struct AttentionTests {
   static let ranges = [
     (0, 0), (0, 15), (0, 62), (0, 63), (0, 64), (0, 65), (5, 63), (63, 64), (64, 64), (61, 66), (70, 200), (127, 128),
-    (0, 300),
+    (0, 200),
   ]
 
   /// Keys or values of `count` positions in fenced blocks of 64; positions outside `range` are NaN.
@@ -39,10 +39,10 @@ import Testing
   @Test(arguments: Case.all)
   func agreesWithPlainSoftmax(_ test: Case) {
     var random = SplitMix(seed: 3)
-    for headDim in [1, 15, 16, 17, 64, 80, 100, 128] {
+    for headDim in [1, 17, 80, 128] {
       let query = random.floats(headDim).map { $0 * 4 }
-      let keys = test.type.round(random.floats(301 * headDim))
-      let values = test.type.round(random.floats(301 * headDim))
+      let keys = test.type.round(random.floats(201 * headDim))
+      let values = test.type.round(random.floats(201 * headDim))
       let scale = 1 / Float(headDim).squareRoot()
       for (first, last) in Self.ranges {
         let scores = (first...last).map { p in
