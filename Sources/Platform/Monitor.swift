@@ -28,6 +28,9 @@ public struct Monitor: @unchecked Sendable {
     if let progress, !progress(share) { throw .cancelled }
   }
 
+  /// Looks at the same cancel, and reports nothing.
+  public var silent: Monitor { Monitor(token: token, abandoned: abandoned, progress: nil) }
+
   /// Maps a part of the whole, as in "the second of four files": share 0…1 of it is from…to of the whole.
   public func part(from: Double, to: Double) -> Monitor {
     guard let progress else { return self }

@@ -60,34 +60,14 @@ public struct PreferenceSolver: Sendable {
     var (used, adjustments) = try normalize(preference)
     try enforceLimits(&used, &adjustments)
     let coefficients = try extrapolation.coefficients(for: used, matrix: matrix)
-    for (index, value) in coefficients.enumerated() where !isRepresentable(value) {
+    for (index, value) in coefficients.enumerated() where !Float(value).isFinite {
       throw .unsolvable(
         "the coefficient of backbone \(index) is \(value), which f32 cannot hold; the backbone matrix's numbers or the "
           + "extrapolation factors are too extreme")
     }
-    try checkLimit(coefficients)
-    let share = try baseShare(coefficients, isFull)
-    return Resolution(preference: used, coefficients: coefficients, baseShare: share, adjustments: adjustments)
+    return try Resolution(
+      preference: used, coefficients: coefficients, adjustments: adjustments, guardRails: guardRails, isFull: isFull)
   }
-
-  /// The coefficients as they are: neither snapped nor normalised, but held against `max_abs_coefficient`.
-  ///
-  /// Throws `.mismatch` for a wrong length, `.invalidArgument` for a value that f32 cannot hold, `.guardRail`.
-  public func resolve(coefficients: [Double], isFull: [Bool]) throws(BoneSoupError) -> Resolution {
-    guard coefficients.count == matrix.backboneCount else {
-      throw .mismatch(
-        "\(coefficients.count) coefficients were given, but there are \(matrix.backboneCount) backbones")
-    }
-    for (index, value) in coefficients.enumerated() where !isRepresentable(value) {
-      throw .invalidArgument(
-        "the coefficient of backbone \(index) is \(value); it must be a finite number that f32 holds")
-    }
-    try checkLimit(coefficients)
-    let share = try baseShare(coefficients, isFull)
-    return Resolution(preference: nil, coefficients: coefficients, baseShare: share, adjustments: [])
-  }
-
-  private func isRepresentable(_ value: Double) -> Bool { Float(value).isFinite }
 
   private func enforceLimits(
     _ preference: inout [Double], _ adjustments: inout PreferenceAdjustments
@@ -105,23 +85,5 @@ public struct PreferenceSolver: Sendable {
       value < objective.minimum ? "below its min \(objective.minimum)" : "above its max \(objective.maximum)"
     return "the preference for objective \"\(objective.name)\" is \(value), \(limit); "
       + "change it, or let the soup's guard clamp"
-  }
-
-  private func checkLimit(_ coefficients: [Double]) throws(BoneSoupError) {
-    guard let limit = guardRails.maxAbsCoefficient else { return }
-    for (index, value) in coefficients.enumerated() where value.magnitude > limit + Self.rounding * max(1, limit) {
-      throw .guardRail(
-        "the coefficient of backbone \(index) is \(value), above max_abs_coefficient \(limit) in size; "
-          + "take a preference further from the vertices")
-    }
-  }
-
-  private func baseShare(_ coefficients: [Double], _ isFull: [Bool]) throws(BoneSoupError) -> Double {
-    guard isFull.count == coefficients.count else {
-      throw .internalFault("\(isFull.count) kinds of backbone for \(coefficients.count) coefficients")
-    }
-    var share = 1.0
-    for (value, full) in zip(coefficients, isFull) where full { share -= value }
-    return share.magnitude <= BackboneMatrix.snapDistance ? 0 : share
   }
 }

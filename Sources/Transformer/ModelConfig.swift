@@ -32,3 +32,10 @@ public struct ModelConfig: Sendable, Equatable {
   /// Numbers in all tensors.
   public var parameterCount: Int { parameters.reduce(0) { $0 + $1.elementCount } }
 }
+
+extension ModelConfig {
+  public func hasSameBiasesAndWindows(as other: ModelConfig) -> Bool {
+    hasQueryKeyValueBias == other.hasQueryKeyValueBias && hasOutputBias == other.hasOutputBias
+      && hasFeedForwardBias == other.hasFeedForwardBias && windows == other.windows
+  }
+}

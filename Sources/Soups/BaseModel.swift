@@ -1,0 +1,59 @@
+public import Checkpoints
+public import Kernels
+public import Platform
+public import Tokenization
+public import Transformer
+
+/// The model that all backbones were tuned from: θ₀, its run-time weights and its tokenizer. Immutable.
+public final class BaseModel: Sendable {
+  /// Names the folder in messages.
+  public let name: String
+  public let config: ModelConfig
+  /// θ₀ as stored, for folds.
+  public let checkpoint: Checkpoint
+  public let weights: ModelWeights
+  /// The run-time format of the weights.
+  public let type: ElementType
+  /// nil for a model without tokenizer.json: it takes token numbers only.
+  public let tokenizer: Tokenizer?
+
+  static let configName = "config.json"
+  private static let documentBytes = 1 << 20
+
+  /// - Parameter type: the run-time format; nil is the file's own.
+  public init(
+    folder: FileProvider, type: ElementType?, engine: Engine, monitor: Monitor
+  ) throws(BoneSoupError) {
+    name = folder.describe()
+    config = try Self.config(in: folder, engine: engine, monitor: monitor)
+    checkpoint = try Checkpoint(folder: folder, allocator: engine.allocator, monitor: monitor.part(from: 0, to: 0.1))
+    try checkpoint.refuseUnknownTensors(config)
+    tokenizer = try Self.tokenizer(in: folder, engine: engine, monitor: monitor)
+    self.type = if let type { type } else { try ModelWeights.storedType(config, in: checkpoint) }
+    weights = try ModelWeights.load(
+      config, from: checkpoint, type: self.type, engine: engine, monitor: monitor.part(from: 0.1, to: 1))
+  }
+
+  static func config(in folder: FileProvider, engine: Engine, monitor: Monitor) throws(BoneSoupError) -> ModelConfig {
+    guard folder.exists(configName) else {
+      throw .notFound("\(folder.describe()) has no \(configName): it is not a Hugging Face model folder")
+    }
+    let document = try folder.json(
+      configName, maximumBytes: documentBytes, allocator: engine.allocator, monitor: monitor)
+    let generationName = "generation_config.json"
+    guard folder.exists(generationName) else { return try ModelConfig(document.root, generation: nil) }
+    let generation = try folder.json(
+      generationName, maximumBytes: documentBytes, allocator: engine.allocator, monitor: monitor)
+    return try ModelConfig(document.root, generation: generation.root)
+  }
+
+  private static func tokenizer(
+    in folder: FileProvider, engine: Engine, monitor: Monitor
+  ) throws(BoneSoupError) -> Tokenizer? {
+    let name = "tokenizer.json"
+    guard folder.exists(name) else { return nil }
+    let file = try folder.open(name, allocator: engine.allocator, monitor: monitor)
+    return try Tokenizer(
+      json: file.bytes, owner: file, file: file.name, allocator: engine.allocator, monitor: monitor)
+  }
+}

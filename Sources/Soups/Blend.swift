@@ -1,0 +1,144 @@
+public import Kernels
+public import Platform
+import Synchronization
+public import Transformer
+
+/// The soup at one point: immutable, shared by its sessions, told apart by its fingerprint.
+public final class Blend: Sendable {
+  public enum Kind: Int, Sendable {
+    case folded = 1
+    case live = 2
+  }
+
+  private enum Weights: Sendable {
+    case ready(ModelWeights)
+    case folding(BackgroundTask<ModelWeights>)
+  }
+
+  public let soup: Soup
+  public let kind: Kind
+  public let resolution: Resolution
+  /// The run-time format of the weights.
+  public let type: ElementType
+  /// What a live blend adds to the weights; nil where it adds nothing.
+  public let gains: LiveGains?
+  /// Condition number of the backbone matrix; 0 where coefficients were given.
+  public let condition: Double
+  /// Bytes of its own weights.
+  public let byteCount: Int
+  public let fingerprint: Fingerprint
+  private let weightsState: Weights
+  private let foldProgress: ProgressShare
+
+  /// How far a fold is, from any thread.
+  private final class ProgressShare: Sendable {
+    private let bits = Atomic<UInt64>(0)
+    var value: Double {
+      get { Double(bitPattern: bits.load(ordering: .relaxed)) }
+      set { bits.store(newValue.bitPattern, ordering: .relaxed) }
+    }
+  }
+
+  /// What a blend would be, without making it.
+  public struct Plan: Sendable {
+    public let kind: Kind
+    public let resolution: Resolution
+    public let type: ElementType
+    public let condition: Double
+    /// Bytes of large memory that the blend takes.
+    public let byteCount: Int
+  }
+
+  /// Makes a blend. A fold runs here, or in the background where the request says so.
+  ///
+  /// - Parameters:
+  ///   - token: cancels a fold.
+  ///   - progress: of a fold; on a thread of the library where it is in the background.
+  public init(
+    _ soup: Soup, _ request: BlendRequest, token: CancelToken?, progress: ((Double) -> Bool)?
+  ) throws(BoneSoupError) {
+    let plan = try soup.plan(request)
+    self.soup = soup
+    kind = plan.kind
+    resolution = plan.resolution
+    type = plan.type
+    condition = plan.condition
+    byteCount = plan.byteCount
+    fingerprint = Self.fingerprint(soup, plan, request.layerMultipliers)
+    let share = ProgressShare()
+    foldProgress = share
+    guard plan.kind == .folded else {
+      let isBase = soup.adapters == nil || plan.resolution.coefficients.allSatisfy { $0 == 0 }
+      gains =
+        isBase
+        ? nil
+        : LiveGains(
+          coefficients: plan.resolution.coefficients, layerMultipliers: request.layerMultipliers,
+          layerCount: soup.base.config.layerCount)
+      weightsState = .ready(soup.base.weights)
+      share.value = 1
+      return
+    }
+    gains = nil
+    let abandoned = Flag()
+    let progress = UncheckedSendable(progress)
+    let monitor = Monitor(token: token, abandoned: abandoned) { done in
+      share.value = done
+      return progress.value?(done) ?? true
+    }
+    let engine = soup.engine
+    func fold(_ pool: ThreadPool) -> Fold {
+      Fold(
+        base: soup.base, backbones: soup.backbones, coefficients: plan.resolution.coefficients,
+        baseShare: plan.resolution.baseShare, type: plan.type, engine: engine, pool: pool)
+    }
+    if request.isInBackground {
+      let work = fold(ThreadPool(threadCount: engine.pool.threadCount))
+      weightsState = .folding(
+        try BackgroundTask(abandoned: abandoned) { () throws(BoneSoupError) in try work.run(monitor: monitor) })
+    } else {
+      weightsState = .ready(try fold(engine.pool).run(monitor: monitor))
+      share.value = 1
+    }
+  }
+
+  /// Share of the fold that is done, 0 to 1.
+  public var progress: Double { foldProgress.value }
+
+  /// The weights to compute with. Throws `.notReady` during a fold, and what a fold failed with.
+  public func weights() throws(BoneSoupError) -> ModelWeights { try weights(within: 0) }
+
+  /// Waits for a fold, at most so long (nil: for ever).
+  public func weights(within milliseconds: UInt32?) throws(BoneSoupError) -> ModelWeights {
+    switch weightsState {
+    case .ready(let weights): return weights
+    case .folding(let task):
+      guard let result = task.wait(milliseconds: milliseconds) else {
+        throw .notReady("the blend is being folded (\(Int(progress * 100)) %); wait for it")
+      }
+      return try result.get()
+    }
+  }
+
+  private static func fingerprint(_ soup: Soup, _ plan: Plan, _ multipliers: [Float]?) -> Fingerprint {
+    var builder = FingerprintBuilder(domain: "blend")
+    builder.add("soup", fingerprint: soup.fingerprint)
+    builder.add("method", text: "linear")
+    builder.add("coefficients", doubles: plan.resolution.coefficients)
+    builder.add(
+      "kind, type, instruction set",
+      integers: [
+        Int64(plan.kind.rawValue), Int64(plan.type.rawValue), Int64(soup.engine.kernels.instructionSet.rawValue),
+      ])
+    if let multipliers, multipliers.contains(where: { $0 != 1 }) {
+      builder.add("layer multipliers", doubles: multipliers.map(Double.init))
+    }
+    return builder.fingerprint
+  }
+}
+
+/// A host's callback, which the host promised may run on another thread.
+private struct UncheckedSendable<Value>: @unchecked Sendable {
+  let value: Value
+  init(_ value: Value) { self.value = value }
+}

@@ -1,0 +1,89 @@
+public import Platform
+public import Transformer
+
+/// The shippable whole: base, backbones, objectives, matrix, guard rails. Immutable: building steps make a new one.
+public final class Soup: Sendable {
+  public let engine: Engine
+  public let base: BaseModel
+  public let backbones: [Backbone]
+  public let objectives: [Objective]
+  public let matrix: BackboneMatrix?
+  public let extrapolation: Extrapolation?
+  public let guardRails: GuardRails
+  public let presets: [Preset]
+  /// The low-rank backbones, stacked for live blends; nil without any.
+  public let adapters: AdapterSet?
+  /// Objectives, matrix and guard rails together, or why they do not work together; nil without a matrix.
+  private let solverResult: Result<PreferenceSolver, BoneSoupError>?
+  /// Of base and backbones, by the identity of their files.
+  let fingerprint: Fingerprint
+
+  public static let backboneLimit = BackboneMatrix.countLimit
+
+  init(
+    engine: Engine, base: BaseModel, backbones: [Backbone], objectives: [Objective], matrix: BackboneMatrix?,
+    extrapolation: Extrapolation?, guardRails: GuardRails, presets: [Preset], adapters: AdapterSet?
+  ) {
+    self.engine = engine
+    self.base = base
+    self.backbones = backbones
+    self.objectives = objectives
+    self.matrix = matrix
+    self.extrapolation = extrapolation
+    self.guardRails = guardRails
+    self.presets = presets
+    self.adapters = adapters
+    solverResult = matrix.map { matrix in
+      Result { () throws(BoneSoupError) in
+        try PreferenceSolver(
+          objectives: objectives, matrix: matrix, extrapolation: extrapolation, guardRails: guardRails)
+      }
+    }
+    fingerprint = Self.fingerprint(base, backbones)
+  }
+
+  /// Whether every backbone is low-rank, so that blends can be live.
+  public var isLowRank: Bool { backbones.allSatisfy { !$0.isFull } }
+
+  public var isFull: [Bool] { backbones.map(\.isFull) }
+
+  /// What turns preferences into coefficients.
+  public func solver() throws(BoneSoupError) -> PreferenceSolver {
+    guard let solverResult else {
+      throw .mismatch(
+        objectives.isEmpty
+          ? "the soup has no objectives, so that it takes no preference; give coefficients"
+          : "the soup has no backbone matrix; set it after the last backbone and objective")
+    }
+    return try solverResult.get()
+  }
+
+  /// The adapters of all low-rank backbones, stacked.
+  static func stack(
+    _ backbones: [Backbone], base: BaseModel, engine: Engine, monitor: Monitor
+  ) throws(BoneSoupError) -> AdapterSet? {
+    let adapters = backbones.enumerated().compactMap { index, backbone in
+      backbone.adapter.map { (backbone: index, adapter: $0) }
+    }
+    guard !adapters.isEmpty else { return nil }
+    return try AdapterSet(adapters, config: base.config, type: base.type, engine: engine, monitor: monitor)
+  }
+
+  private static func fingerprint(_ base: BaseModel, _ backbones: [Backbone]) -> Fingerprint {
+    var builder = FingerprintBuilder(domain: "soup")
+    for identities in [base.checkpoint.identities] + backbones.map(\.identities) {
+      for identity in identities {
+        switch identity {
+        case .file(let device, let inode, let size, let modified):
+          builder.add(
+            "file",
+            integers: [Int64(bitPattern: device), Int64(bitPattern: inode), Int64(size), modified])
+        case .table(let serial, let index):
+          builder.add("table", integers: [Int64(serial), Int64(index)])
+        }
+      }
+      builder.add("model", integers: [])
+    }
+    return builder.fingerprint
+  }
+}
