@@ -37,13 +37,16 @@ public final class Sampler {
   /// Chooses the next token.
   ///
   /// - Parameters:
-  ///   - logits: `vocabularySize` of them, in natural-log scale, not changed. −∞ is a token that can't be chosen.
+  ///   - logits: the model's, `vocabularySize` of them, in natural-log scale, not changed: probabilities are told of
+  ///     these.
+  ///   - hooked: what a host's hook made of them, to choose by; nil without a hook. −∞ is a token that can't be chosen.
   ///   - history: the tokens so far, oldest first; those outside the vocabulary are passed over.
   ///   - options: validated.
   ///   - step: the counter of the random stream: the new token's position in the text.
   /// - Throws: `invalidArgument` where a logit is NaN or +∞, or no token can be chosen.
   public func sample(
-    logits: UnsafeBufferPointer<Float>, history: UnsafeBufferPointer<Int32>, options: SamplingOptions, step: UInt64
+    logits: UnsafeBufferPointer<Float>, hooked: UnsafeBufferPointer<Float>? = nil,
+    history: UnsafeBufferPointer<Int32>, options: SamplingOptions, step: UInt64
   ) throws(BoneSoupError) -> SampledToken {
     guard logits.count == vocabularySize, let raw = logits.baseAddress else {
       throw .internalFault("\(logits.count) logits for a vocabulary of \(vocabularySize) tokens")
@@ -52,8 +55,14 @@ public final class Sampler {
     guard logSum.isFinite else { throw Self.fault(in: logits) }
 
     var best = raw
+    if let hooked {
+      guard hooked.count == vocabularySize, let start = hooked.baseAddress,
+        kernels.logSumExp(x: start, count: vocabularySize).isFinite
+      else { throw Self.fault(in: hooked) }
+      best = start
+    }
     if options.changesLogits {
-      values.update(from: raw, count: vocabularySize)
+      values.update(from: best, count: vocabularySize)
       apply(options, history)
       best = UnsafePointer(values)
     }

@@ -16,6 +16,8 @@ public final class BaseModel: Sendable {
   public let type: ElementType
   /// nil for a model without tokenizer.json: it takes token numbers only.
   public let tokenizer: Tokenizer?
+  /// Forward passes with their work space, lent to whoever computes.
+  private let passes: PassStore
 
   static let configName = "config.json"
   private static let documentBytes = 1 << 20
@@ -32,6 +34,24 @@ public final class BaseModel: Sendable {
     self.type = if let type { type } else { try ModelWeights.storedType(config, in: checkpoint) }
     weights = try ModelWeights.load(
       config, from: checkpoint, type: self.type, engine: engine, monitor: monitor.part(from: 0.1, to: 1))
+    passes = PassStore()
+  }
+
+  /// Lends a forward pass: one per caller at a time, kept for the next.
+  public func withPass<Result>(
+    _ engine: Engine, _ body: (ForwardPass) throws(BoneSoupError) -> Result
+  ) throws(BoneSoupError) -> Result {
+    let pass = passes.take() ?? ForwardPass(config, engine: engine)
+    defer { passes.give(pass) }
+    return try body(pass)
+  }
+
+  private final class PassStore: @unchecked Sendable {
+    private let lock = Lock()
+    private var idle: [ForwardPass] = []
+
+    func take() -> ForwardPass? { lock.withLock { idle.popLast() } }
+    func give(_ pass: ForwardPass) { lock.withLock { idle.append(pass) } }
   }
 
   static func config(in folder: FileProvider, engine: Engine, monitor: Monitor) throws(BoneSoupError) -> ModelConfig {
@@ -55,5 +75,14 @@ public final class BaseModel: Sendable {
     let file = try folder.open(name, allocator: engine.allocator, monitor: monitor)
     return try Tokenizer(
       json: file.bytes, owner: file, file: file.name, allocator: engine.allocator, monitor: monitor)
+  }
+}
+
+extension BaseModel {
+  public func requireTokenizer() throws(BoneSoupError) -> Tokenizer {
+    guard let tokenizer else {
+      throw .mismatch("\(name) has no tokenizer.json, so that it takes token numbers only")
+    }
+    return tokenizer
   }
 }

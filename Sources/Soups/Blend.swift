@@ -125,11 +125,8 @@ public final class Blend: Sendable {
     builder.add("soup", fingerprint: soup.fingerprint)
     builder.add("method", text: "linear")
     builder.add("coefficients", doubles: plan.resolution.coefficients)
-    builder.add(
-      "kind, type, instruction set",
-      integers: [
-        Int64(plan.kind.rawValue), Int64(plan.type.rawValue), Int64(soup.engine.kernels.instructionSet.rawValue),
-      ])
+    builder.add("kind, type", integers: [Int64(plan.kind.rawValue), Int64(plan.type.rawValue)])
+    builder.add("instruction set", text: soup.engine.kernels.instructionSet.rawValue)
     if let multipliers, multipliers.contains(where: { $0 != 1 }) {
       builder.add("layer multipliers", doubles: multipliers.map(Double.init))
     }

@@ -6,10 +6,12 @@ public final class Engine: Sendable {
   public let pool: ThreadPool
   public let allocator: Allocator
   public let kernels: Kernels
+  public let log: Log
 
-  public init(pool: ThreadPool, allocator: Allocator, kernels: Kernels = .detect()) {
+  public init(pool: ThreadPool, allocator: Allocator, kernels: Kernels = .detect(), log: Log = .silent) {
     self.pool = pool
     self.allocator = allocator
     self.kernels = kernels
+    self.log = log
   }
 }

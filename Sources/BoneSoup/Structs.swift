@@ -1,0 +1,67 @@
+import CBoneSoup
+import Glibc
+import Platform
+
+/// Structs that carry their size: read from hosts built against an older or newer header, and written to them.
+enum Structs {
+  /// No header will ever have larger ones.
+  private static let largest = 1 << 16
+
+  /// Fills an options struct with its defaults, as far as the host's is long. `struct_size` is the first field of all.
+  static func initialize<Options>(_ target: UnsafeMutablePointer<Options>?, _ size: Int, _ defaults: Options) {
+    guard let target, size >= MemoryLayout<UInt32>.size, size <= largest else { return }
+    memset(target, 0, size)
+    withUnsafeBytes(of: defaults) { bytes in
+      if let start = bytes.baseAddress { memcpy(target, start, min(size, bytes.count)) }
+    }
+    UnsafeMutableRawPointer(target).storeBytes(of: UInt32(size), as: UInt32.self)
+  }
+
+  /// The host's options; the defaults for NULL.
+  static func read<Options>(
+    _ source: UnsafePointer<Options>?, _ defaults: Options, _ name: StaticString
+  ) throws(BoneSoupError) -> Options {
+    guard let source else { return defaults }
+    let known = MemoryLayout<Options>.size
+    let size = Int(UnsafeRawPointer(source).load(as: UInt32.self))
+    guard size >= known, size <= largest else {
+      throw .invalidArgument(
+        "struct_size of \(name) is \(size), not \(known) or more: call \(name)_init before changing its fields")
+    }
+    let bytes = UnsafeRawBufferPointer(start: source, count: size)
+    guard bytes[known...].allSatisfy({ $0 == 0 }) else {
+      throw .unsupported("\(name) sets a field that this version of the library does not know")
+    }
+    return source.pointee
+  }
+
+  /// Fills the host's info struct as far as it is long.
+  static func write<Info>(
+    _ value: Info, to target: UnsafeMutablePointer<Info>?, _ name: StaticString
+  ) throws(BoneSoupError) {
+    let target = try Arguments.required(target, name)
+    let known = MemoryLayout<Info>.size
+    let size = Int(UnsafeRawPointer(target).load(as: UInt32.self))
+    guard size >= known, size <= largest else {
+      throw .invalidArgument(
+        "struct_size of \(name) is \(size), not \(known) or more: set it to sizeof before the call")
+    }
+    memset(target, 0, size)
+    target.pointee = value
+    UnsafeMutableRawPointer(target).storeBytes(of: UInt32(known), as: UInt32.self)
+  }
+
+  static func requireZero(_ reserved: UInt32, _ name: StaticString) throws(BoneSoupError) {
+    guard reserved == 0 else { throw .invalidArgument("\(name).reserved is \(reserved); it must be 0") }
+  }
+
+  /// A fingerprint, or "", in an info's 72 characters.
+  static func text72<Characters>(_ text: String, into characters: inout Characters) {
+    withUnsafeMutableBytes(of: &characters) { bytes in
+      var text = text
+      text.withUTF8 { source in
+        for index in 0..<min(source.count, bytes.count - 1) { bytes[index] = source[index] }
+      }
+    }
+  }
+}

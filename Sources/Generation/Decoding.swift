@@ -1,0 +1,161 @@
+public import Platform
+public import Soups
+public import Transformer
+
+/// Computes the pending tokens of any set of sessions together, prefills and single steps mixed.
+///
+/// Rows that share weights go through them in one pass: those of live blends with the base's, those of a folded blend
+/// with each other's. A row's bits do not depend on its company (DESIGN §8).
+public struct Decoding {
+  public struct Options: Sendable {
+    /// Positions to compute in all; nil is all that are pending.
+    public var maximumRows: Int?
+    /// Keeps the logits of every position computed, not of the last only.
+    public var keepsAllLogits = false
+
+    public init() {}
+  }
+
+  /// One session's part of the work.
+  private struct Task {
+    let session: Session
+    let index: Int
+    let end: Int
+  }
+
+  /// Sessions that go through the same weights.
+  private struct Group {
+    let base: BaseModel
+    let engine: Engine
+    let weights: ModelWeights
+    let adapters: AdapterSet?
+    var tasks: [Task]
+  }
+
+  private let options: Options
+  private let monitor: Monitor
+  private var failures: [BoneSoupError?]
+  private var done = 0
+  private var total = 0
+
+  /// The sessions must be different ones, acquired by the caller.
+  ///
+  /// - Returns: what kept each session from being computed as far as was asked; nil where nothing did.
+  public static func run(
+    _ sessions: [Session], options: Options = Options(), monitor: Monitor
+  ) -> [BoneSoupError?] {
+    var decoding = Decoding(options: options, monitor: monitor, failures: sessions.map { _ in nil })
+    do {
+      for var group in try decoding.groups(sessions) { try decoding.compute(&group) }
+    } catch {
+      // What ended the whole is everybody's who is not finished.
+      for (index, session) in sessions.enumerated()
+      where decoding.failures[index] == nil && session.pendingCount > 0 {
+        decoding.failures[index] = error
+      }
+    }
+    return decoding.failures
+  }
+
+  private init(options: Options, monitor: Monitor, failures: [BoneSoupError?]) {
+    self.options = options
+    self.monitor = monitor
+    self.failures = failures
+  }
+
+  private mutating func groups(_ sessions: [Session]) throws(BoneSoupError) -> [Group] {
+    var groups: [Group] = []
+    let ends = share(sessions)
+    for (index, session) in sessions.enumerated() where ends[index] > session.computed {
+      let blend = session.blend
+      let task = Task(session: session, index: index, end: ends[index])
+      do throws(BoneSoupError) {
+        let weights = try blend.weights()
+        try prepare(task)
+        let adapters = blend.gains == nil ? nil : blend.soup.adapters
+        if let place = groups.firstIndex(where: {
+          $0.weights === weights && ($0.adapters === adapters || adapters == nil || $0.adapters == nil)
+        }) {
+          if groups[place].adapters == nil, adapters != nil {
+            groups[place] = Group(
+              base: blend.soup.base, engine: session.engine, weights: weights, adapters: adapters,
+              tasks: groups[place].tasks + [task])
+          } else {
+            groups[place].tasks.append(task)
+          }
+        } else {
+          groups.append(
+            Group(
+              base: blend.soup.base, engine: session.engine, weights: weights, adapters: adapters, tasks: [task]))
+        }
+        total += task.end - session.computed
+      } catch {
+        failures[index] = error
+      }
+    }
+    return groups
+  }
+
+  /// How far each session goes: all the way, or an equal share of the rows allowed.
+  private func share(_ sessions: [Session]) -> [Int] {
+    var ends = sessions.map(\.tokenCount)
+    guard var left = options.maximumRows else { return ends }
+    ends = sessions.map(\.computed)
+    var open = sessions.indices.filter { sessions[$0].pendingCount > 0 }
+    while left > 0, !open.isEmpty {
+      let quota = max(1, left / open.count)
+      for index in open {
+        let rows = min(quota, sessions[index].tokenCount - ends[index], left)
+        ends[index] += rows
+        left -= rows
+      }
+      open.removeAll { ends[$0] == sessions[$0].tokenCount }
+    }
+    return ends
+  }
+
+  private func prepare(_ task: Task) throws(BoneSoupError) {
+    let session = task.session
+    try session.cache.prepare(from: session.computed, to: task.end)
+    if options.keepsAllLogits {
+      try session.kept.prepare(from: session.computed, count: task.end - session.computed)
+    } else if task.end == session.tokenCount {
+      try session.kept.prepare(from: task.end - 1, count: 1)
+    } else {
+      session.kept.removeAll()
+    }
+  }
+
+  private mutating func compute(_ group: inout Group) throws(BoneSoupError) {
+    while !group.tasks.isEmpty {
+      var rows: [Row] = []
+      var ends: [(session: Session, end: Int)] = []
+      // Everybody's fair part of a pass first: those who need a single step are not held up by long prompts.
+      let quota = max(1, ForwardPass.maximumRows / group.tasks.count)
+      for task in group.tasks where rows.count < ForwardPass.maximumRows {
+        let session = task.session
+        let end = min(task.end, session.computed + quota, session.computed + ForwardPass.maximumRows - rows.count)
+        for position in session.computed..<end {
+          rows.append(
+            Row(
+              token: session.tokens[position], position: position, cache: session.cache, gains: session.blend.gains,
+              logits: session.kept.destination(after: position)))
+        }
+        ends.append((session, end))
+      }
+      let weights = group.weights
+      let adapters = group.adapters
+      let monitor = monitor
+      try group.base.withPass(group.engine) { (pass) throws(BoneSoupError) in
+        try pass.run(rows, weights: weights, adapters: adapters, monitor: monitor)
+      }
+      for (session, end) in ends {
+        session.computed = end
+        session.kept.fill(to: end)
+      }
+      group.tasks.removeAll { $0.session.computed == $0.end }
+      done += rows.count
+      try monitor.report(min(1, Double(done) / Double(max(total, 1))))
+    }
+  }
+}

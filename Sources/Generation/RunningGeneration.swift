@@ -1,0 +1,105 @@
+import Kernels
+public import Platform
+import Tokenization
+import Transformer
+
+/// A generation that was begun on a session: its sampler, its stops, and the text that is not certain yet.
+public final class RunningGeneration {
+  let options: GenerationOptions
+  let sampler: Sampler
+  private let endTokens: [Int32]
+  private let hooked: Buffer?
+  private var stream: DecodeStream?
+  private var text: TextStream
+  private var bytes: Vector<UInt8>
+  /// The new text of the last step; valid until the next.
+  private var certain: Vector<UInt8>
+  public private(set) var tokenCount = 0
+  public internal(set) var finish = FinishReason.none
+
+  /// - Parameter session: its tokens so far are what the new text follows.
+  init(_ options: GenerationOptions, on session: Session) throws(BoneSoupError) {
+    let base = session.blend.soup.base
+    let vocabulary = base.config.vocabularySize
+    let allocator = session.engine.allocator
+    try options.sampling.validate(vocabularySize: vocabulary)
+    guard options.stopTokens.count <= GenerationOptions.maximumStopTokens else {
+      throw .invalidArgument(
+        "there are \(options.stopTokens.count) stop tokens; at most \(GenerationOptions.maximumStopTokens) are taken")
+    }
+    for token in options.stopTokens where token < 0 || token >= vocabulary {
+      throw .invalidArgument("the stop token \(token) is not in the model's vocabulary of \(vocabulary)")
+    }
+    self.options = options
+    text = TextStream(stops: try StopMatcher(options.stopStrings))
+    endTokens = options.ignoresEnd ? [] : base.config.endTokens
+    sampler = try Sampler(vocabularySize: vocabulary, kernels: session.engine.kernels, allocator: allocator)
+    hooked =
+      options.hook == nil
+      ? nil : try Buffer(of: Float.self, count: vocabulary, allocator: allocator, purpose: "the hook's logits")
+    bytes = try Vector(allocator: allocator, purpose: "a token's text")
+    certain = try Vector(allocator: allocator, purpose: "a step's text")
+    stream = base.tokenizer?.makeStream(skipSpecial: true)
+    // What a token spells depends on those before it: the stream goes through them first.
+    for token in session.tokenSpan { try stream?.append(token, into: &bytes) }
+    bytes.removeAll()
+  }
+
+  /// The new text of the last step.
+  public var stepText: UnsafeBufferPointer<UInt8> { certain.span }
+
+  /// Chooses the next token from the session's last logits and appends it to the session.
+  func step(_ session: Session) throws(BoneSoupError) -> GenerationStep {
+    guard finish == .none else {
+      throw .invalidArgument("the generation has finished; begin another")
+    }
+    certain.removeAll()
+    if session.tokenCount >= session.context { return try end(.context, token: -1) }
+    guard let logits = session.lastLogits else {
+      throw .notReady(
+        session.tokenCount == 0
+          ? "the session is empty: append a prompt, then decode"
+          : "the session has \(session.pendingCount) pending tokens: decode first")
+    }
+    let history = session.tokenSpan
+    let sampled = try sampler.sample(
+      logits: logits, hooked: try runHook(logits, history), history: history, options: options.sampling,
+      step: UInt64(history.count))
+    let token = sampled.chosen.token
+    try session.append(token)
+    tokenCount += 1
+    if endTokens.contains(token) { return try end(.end, token: token, sampled) }
+    if options.stopTokens.contains(token) { return try end(.stopToken, token: token, sampled) }
+    bytes.removeAll()
+    try stream?.append(token, into: &bytes)
+    try text.append(UnsafeRawBufferPointer(bytes.span), to: &certain)
+    if text.stop != nil { return try end(.stopString, token: token, sampled) }
+    if let maximum = options.maximumTokens, tokenCount >= maximum {
+      return try end(.length, token: token, sampled)
+    }
+    return GenerationStep(
+      token: token, logProbability: sampled.chosen.logProbability, finish: .none, top: sampled.top)
+  }
+
+  private func end(
+    _ reason: FinishReason, token: Int32, _ sampled: SampledToken? = nil
+  ) throws(BoneSoupError) -> GenerationStep {
+    try flush()
+    finish = reason
+    return GenerationStep(
+      token: token, logProbability: sampled?.chosen.logProbability ?? 0, finish: reason, top: sampled?.top ?? [])
+  }
+
+  /// Lets out the text that was held back; nothing more comes after it.
+  func flush() throws(BoneSoupError) { try text.finish(to: &certain) }
+
+  private func runHook(
+    _ logits: UnsafeBufferPointer<Float>, _ history: UnsafeBufferPointer<Int32>
+  ) throws(BoneSoupError) -> UnsafeBufferPointer<Float>? {
+    guard let hook = options.hook, let hooked, let source = logits.baseAddress else { return nil }
+    let copy = UnsafeMutableBufferPointer(start: hooked.elements(Float.self), count: logits.count)
+    hooked.elements(Float.self).update(from: source, count: logits.count)
+    guard hook(copy, history) else { throw .cancelled }
+    return UnsafeBufferPointer(copy)
+  }
+}

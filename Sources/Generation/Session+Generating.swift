@@ -1,0 +1,89 @@
+public import Platform
+
+/// Prompt in, text out.
+extension Session {
+  /// What a call of `generate` gets beside the options.
+  public struct Prompt {
+    public var text: UnsafeRawBufferPointer
+    public var addsSpecial = true
+    public var parsesSpecial = false
+
+    public init(_ text: UnsafeRawBufferPointer) { self.text = text }
+  }
+
+  /// Begins a generation that `next` carries on; one that was begun before is ended.
+  public func begin(_ options: GenerationOptions) throws(BoneSoupError) {
+    generation = try RunningGeneration(options, on: self)
+  }
+
+  /// Chooses one token from the last logits and appends it.
+  public func next() throws(BoneSoupError) -> GenerationStep {
+    if generation == nil { try begin(GenerationOptions()) }
+    guard let generation else { throw .internalFault("a generation that was begun is gone") }
+    return try generation.step(self)
+  }
+
+  /// Appends the prompt and generates until a stop.
+  ///
+  /// - Parameters:
+  ///   - onText: gets new text; false ends the generation.
+  ///   - monitor: its progress is the share of the prompt computed.
+  /// - Returns: the text, as far as it came, and what ended it before its time. Nothing is returned where the prompt could
+  ///   not be computed: that is thrown.
+  public func generate(
+    _ prompt: Prompt, _ options: GenerationOptions, monitor: Monitor,
+    onText: ((UnsafeBufferPointer<UInt8>) -> Bool)?
+  ) throws(BoneSoupError) -> (text: GeneratedText, failure: BoneSoupError?) {
+    let result = try GeneratedText(topCount: options.sampling.topLogProbabilities, allocator: engine.allocator)
+    generation = nil
+    result.promptTokenCount = try append(
+      text: prompt.text, addSpecial: prompt.addsSpecial, parseSpecial: prompt.parsesSpecial, monitor: monitor)
+    guard tokenCount > 0 else {
+      throw .notReady("the session and the prompt are empty, and the tokenizer adds nothing: there is nothing to follow")
+    }
+    let generation = try RunningGeneration(options, on: self)
+    self.generation = generation
+    let start = monotonicSeconds()
+    result.prefilledTokenCount = pendingCount
+    try compute(monitor)
+    let middle = monotonicSeconds()
+    result.prefillSeconds = middle - start
+    var failure: BoneSoupError?
+    do {
+      try follow(generation, into: result, monitor: monitor.silent, onText: onText)
+      result.finish = generation.finish
+    } catch {
+      failure = error
+      generation.finish = error == .cancelled ? .cancelled : .error
+      result.finish = generation.finish
+    }
+    self.generation = nil
+    result.decodeSeconds = monotonicSeconds() - middle
+    result.fingerprint = fingerprint.description
+    return (result, failure)
+  }
+
+  private func compute(_ monitor: Monitor) throws(BoneSoupError) {
+    if let failure = Decoding.run([self], monitor: monitor)[0] { throw failure }
+  }
+
+  private func follow(
+    _ generation: RunningGeneration, into result: GeneratedText, monitor: Monitor,
+    onText: ((UnsafeBufferPointer<UInt8>) -> Bool)?
+  ) throws(BoneSoupError) {
+    if generation.options.maximumTokens == 0 {
+      generation.finish = .length
+      return
+    }
+    while generation.finish == .none {
+      try monitor.check()
+      if pendingCount > 0, tokenCount < context { try compute(monitor) }
+      let step = try generation.step(self)
+      try result.append(step)
+      let new = generation.stepText
+      guard !new.isEmpty else { continue }
+      try result.append(text: new)
+      if let onText, !onText(new) { generation.finish = .callback }
+    }
+  }
+}
