@@ -29,10 +29,12 @@ enum DefaultEngine {
   }
 }
 
-private let engineDefaults = bsoup_engine_options(
-  struct_size: UInt32(MemoryLayout<bsoup_engine_options>.size), thread_count: 0, memory_budget: 0, cpus: nil,
-  cpu_count: 0, spin_microseconds: 50, allocate: nil, deallocate: nil, allocator_context: nil, log: nil,
-  log_context: nil)
+private var engineDefaults: bsoup_engine_options {
+  bsoup_engine_options(
+    struct_size: UInt32(MemoryLayout<bsoup_engine_options>.size), thread_count: 0, memory_budget: 0, cpus: nil,
+    cpu_count: 0, spin_microseconds: 50, allocate: nil, deallocate: nil, allocator_context: nil, log: nil,
+    log_context: nil)
+}
 
 @c @implementation
 public func bsoup_engine_options_init(_ options: UnsafeMutablePointer<bsoup_engine_options>!, _ struct_size: Int) {

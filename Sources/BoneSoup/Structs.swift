@@ -39,6 +39,16 @@ enum Structs {
   static func write<Info>(
     _ value: Info, to target: UnsafeMutablePointer<Info>?, _ name: StaticString
   ) throws(BoneSoupError) {
+    let (target, size) = try check(target, name)
+    memset(target, 0, size)
+    target.pointee = value
+    UnsafeMutableRawPointer(target).storeBytes(of: UInt32(MemoryLayout<Info>.size), as: UInt32.self)
+  }
+
+  /// The host's info struct and its size, where `write` can fill it.
+  @discardableResult static func check<Info>(
+    _ target: UnsafeMutablePointer<Info>?, _ name: StaticString
+  ) throws(BoneSoupError) -> (target: UnsafeMutablePointer<Info>, size: Int) {
     let target = try Arguments.required(target, name)
     let known = MemoryLayout<Info>.size
     let size = Int(UnsafeRawPointer(target).load(as: UInt32.self))
@@ -46,9 +56,7 @@ enum Structs {
       throw .invalidArgument(
         "struct_size of \(name) is \(size), not \(known) or more: set it to sizeof before the call")
     }
-    memset(target, 0, size)
-    target.pointee = value
-    UnsafeMutableRawPointer(target).storeBytes(of: UInt32(known), as: UInt32.self)
+    return (target, size)
   }
 
   static func requireZero(_ reserved: UInt32, _ name: StaticString) throws(BoneSoupError) {

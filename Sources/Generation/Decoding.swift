@@ -1,6 +1,6 @@
 public import Platform
-public import Soups
-public import Transformer
+import Soups
+import Transformer
 
 /// Computes the pending tokens of any set of sessions together, prefills and single steps mixed.
 ///

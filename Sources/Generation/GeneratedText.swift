@@ -1,5 +1,5 @@
 import Glibc
-public import Platform
+import Platform
 
 /// A finished generation: text, tokens and figures. Immutable once it is given out.
 public final class GeneratedText: @unchecked Sendable {
@@ -32,14 +32,16 @@ public final class GeneratedText: @unchecked Sendable {
   /// `topCount` for each token.
   public var topSpan: UnsafeBufferPointer<TokenProbability> { top.span }
 
-  func append(_ step: GenerationStep) throws(BoneSoupError) {
+  func append(
+    _ step: GenerationStep, top alternatives: UnsafeBufferPointer<TokenProbability>
+  ) throws(BoneSoupError) {
     guard step.token >= 0 else { return }
     try tokens.append(step.token)
     try logProbabilities.append(step.logProbability)
     for index in 0..<topCount {
       // Fewer where fewer tokens have a probability: filled up with none.
       try top.append(
-        index < step.top.count ? step.top[index] : TokenProbability(token: -1, logProbability: -.infinity))
+        index < alternatives.count ? alternatives[index] : TokenProbability(token: -1, logProbability: -.infinity))
     }
   }
 

@@ -1,4 +1,4 @@
-public import Platform
+import Platform
 
 /// How a text is to be generated.
 public struct GenerationOptions {
@@ -38,6 +38,4 @@ public struct GenerationStep {
   public let token: Int32
   public let logProbability: Float
   public let finish: FinishReason
-  /// The model's most probable tokens, as many as were asked for.
-  public let top: [TokenProbability]
 }

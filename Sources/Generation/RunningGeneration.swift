@@ -1,5 +1,5 @@
 import Kernels
-public import Platform
+import Platform
 import Tokenization
 import Transformer
 
@@ -14,6 +14,8 @@ public final class RunningGeneration {
   private var bytes: Vector<UInt8>
   /// The new text of the last step; valid until the next.
   private var certain: Vector<UInt8>
+  /// The most probable tokens of the last step.
+  private var top: Vector<TokenProbability>
   public private(set) var tokenCount = 0
   public internal(set) var finish = FinishReason.none
 
@@ -39,6 +41,8 @@ public final class RunningGeneration {
       ? nil : try Buffer(of: Float.self, count: vocabulary, allocator: allocator, purpose: "the hook's logits")
     bytes = try Vector(allocator: allocator, purpose: "a token's text")
     certain = try Vector(allocator: allocator, purpose: "a step's text")
+    top = try Vector(
+      capacity: options.sampling.topLogProbabilities, allocator: allocator, purpose: "a step's alternatives")
     stream = base.tokenizer?.makeStream(skipSpecial: true)
     // What a token spells depends on those before it: the stream goes through them first.
     for token in session.tokenSpan { try stream?.append(token, into: &bytes) }
@@ -48,12 +52,16 @@ public final class RunningGeneration {
   /// The new text of the last step.
   public var stepText: UnsafeBufferPointer<UInt8> { certain.span }
 
+  /// The most probable tokens of the last step, as many as were asked for; valid until the next.
+  public var stepTop: UnsafeBufferPointer<TokenProbability> { top.span }
+
   /// Chooses the next token from the session's last logits and appends it to the session.
   func step(_ session: Session) throws(BoneSoupError) -> GenerationStep {
     guard finish == .none else {
       throw .invalidArgument("the generation has finished; begin another")
     }
     certain.removeAll()
+    top.removeAll()
     if session.tokenCount >= session.context { return try end(.context, token: -1) }
     guard let logits = session.lastLogits else {
       throw .notReady(
@@ -63,9 +71,10 @@ public final class RunningGeneration {
     }
     let history = session.tokenSpan
     let sampled = try sampler.sample(
-      logits: logits, hooked: try runHook(logits, history), history: history, options: options.sampling,
+      logits: logits, hooked: try runHook(logits, history, session.host), history: history, options: options.sampling,
       step: UInt64(history.count))
     let token = sampled.chosen.token
+    for alternative in sampled.top { try top.append(alternative) }
     try session.append(token)
     tokenCount += 1
     if endTokens.contains(token) { return try end(.end, token: token, sampled) }
@@ -78,7 +87,7 @@ public final class RunningGeneration {
       return try end(.length, token: token, sampled)
     }
     return GenerationStep(
-      token: token, logProbability: sampled.chosen.logProbability, finish: .none, top: sampled.top)
+      token: token, logProbability: sampled.chosen.logProbability, finish: .none)
   }
 
   private func end(
@@ -87,19 +96,20 @@ public final class RunningGeneration {
     try flush()
     finish = reason
     return GenerationStep(
-      token: token, logProbability: sampled?.chosen.logProbability ?? 0, finish: reason, top: sampled?.top ?? [])
+      token: token, logProbability: sampled?.chosen.logProbability ?? 0, finish: reason)
   }
 
   /// Lets out the text that was held back; nothing more comes after it.
   func flush() throws(BoneSoupError) { try text.finish(to: &certain) }
 
   private func runHook(
-    _ logits: UnsafeBufferPointer<Float>, _ history: UnsafeBufferPointer<Int32>
+    _ logits: UnsafeBufferPointer<Float>, _ history: UnsafeBufferPointer<Int32>, _ host: FloatingPointControl?
   ) throws(BoneSoupError) -> UnsafeBufferPointer<Float>? {
     guard let hook = options.hook, let hooked, let source = logits.baseAddress else { return nil }
     let copy = UnsafeMutableBufferPointer(start: hooked.elements(Float.self), count: logits.count)
     hooked.elements(Float.self).update(from: source, count: logits.count)
-    guard hook(copy, history) else { throw .cancelled }
+    let goesOn = host?.asHost { hook(copy, history) } ?? hook(copy, history)
+    guard goesOn else { throw .cancelled }
     return UnsafeBufferPointer(copy)
   }
 }

@@ -1,5 +1,5 @@
 /// A token and how probable the model found it.
-public struct TokenProbability: Sendable, Equatable {
+public struct TokenProbability: Sendable, Equatable, BitwiseCopyable {
   public var token: Int32
   /// Natural logarithm, from the logits as they were given: before bias, penalties, temperature and filters.
   public var logProbability: Float

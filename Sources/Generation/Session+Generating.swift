@@ -39,7 +39,8 @@ extension Session {
     result.promptTokenCount = try append(
       text: prompt.text, addSpecial: prompt.addsSpecial, parseSpecial: prompt.parsesSpecial, monitor: monitor)
     guard tokenCount > 0 else {
-      throw .notReady("the session and the prompt are empty, and the tokenizer adds nothing: there is nothing to follow")
+      throw .notReady(
+        "the session and the prompt are empty, and the tokenizer adds nothing: there is nothing to follow")
     }
     let generation = try RunningGeneration(options, on: self)
     self.generation = generation
@@ -79,7 +80,7 @@ extension Session {
       try monitor.check()
       if pendingCount > 0, tokenCount < context { try compute(monitor) }
       let step = try generation.step(self)
-      try result.append(step)
+      try result.append(step, top: generation.stepTop)
       let new = generation.stepText
       guard !new.isEmpty else { continue }
       try result.append(text: new)

@@ -2,7 +2,7 @@ public import Kernels
 public import Platform
 public import Soups
 import Synchronization
-public import Transformer
+import Transformer
 
 /// One running text: its tokens, their keys and values, and the blend it uses.
 ///
@@ -27,6 +27,8 @@ public final class Session: @unchecked Sendable {
   var stretches: [Stretch]
   /// The generation that was begun, until it is ended.
   public internal(set) var generation: RunningGeneration?
+  /// Of the call that is using the session.
+  private(set) var host: FloatingPointControl?
   private let isBusy = Atomic<Bool>(false)
 
   /// - Parameters:
@@ -56,7 +58,7 @@ public final class Session: @unchecked Sendable {
   }
 
   private static func layout(_ blend: Blend, type: ElementType?) -> KVLayout {
-    KVLayout(blend.soup.base.config, type: type ?? blend.type)
+    KVLayout(blend.soup.base.config, type: type ?? blend.plan.type)
   }
 
   private static func capacity(_ blend: Blend, context: Int?) throws(BoneSoupError) -> Int {
@@ -85,10 +87,13 @@ public final class Session: @unchecked Sendable {
   public var tokenSpan: UnsafeBufferPointer<Int32> { tokens.span }
 
   /// Makes the caller the session's user, or throws `.busy`.
-  public func acquire() throws(BoneSoupError) {
+  ///
+  /// - Parameter host: the mode in which the hook of a generation runs.
+  public func acquire(_ host: FloatingPointControl) throws(BoneSoupError) {
     guard isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else {
       throw .busy("the session is in use by another call; a session takes one at a time")
     }
+    self.host = host
   }
 
   public func release() { isBusy.store(false, ordering: .releasing) }

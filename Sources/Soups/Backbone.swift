@@ -41,10 +41,11 @@ public struct Backbone: Sendable {
   ///
   /// - Parameters:
   ///   - path: a folder, or a safetensors file, as `files` names it.
+  ///   - label: the path that the host gave; nil is `path`.
   public init(
-    path: String, files: FileProvider, base: BaseModel, engine: Engine, monitor: Monitor
+    path: String, label: String? = nil, files: FileProvider, base: BaseModel, engine: Engine, monitor: Monitor
   ) throws(BoneSoupError) {
-    self.path = path
+    self.path = label ?? path
     if files.exists(path), !files.isFolder(path) {
       let checkpoint = try Checkpoint(file: path, in: files, allocator: engine.allocator, monitor: monitor)
       try Self.check(checkpoint, base)
@@ -149,12 +150,15 @@ extension ModelConfig {
       self[keyPath: path] == other[keyPath: path]
         ? nil : "its \(name) is \(self[keyPath: path]), the base's \(other[keyPath: path])"
     }
-    return differ("model_type", \.modelType) ?? differ("vocab_size", \.vocabularySize)
-      ?? differ("hidden_size", \.hiddenSize) ?? differ("num_hidden_layers", \.layerCount)
-      ?? differ("num_attention_heads", \.headCount) ?? differ("num_key_value_heads", \.keyValueHeadCount)
-      ?? differ("head_dim", \.headSize) ?? differ("intermediate_size", \.intermediateSize)
-      ?? differ("rms_norm_eps", \.normEpsilon) ?? differ("tie_word_embeddings", \.tiesEmbeddings)
-      ?? (rotary == other.rotary ? nil : "its rotary positions are others than the base's")
-      ?? (hasSameBiasesAndWindows(as: other) ? nil : "its biases or sliding windows are others than the base's")
+    let differences = [
+      differ("model_type", \.modelType), differ("vocab_size", \.vocabularySize), differ("hidden_size", \.hiddenSize),
+      differ("num_hidden_layers", \.layerCount), differ("num_attention_heads", \.headCount),
+      differ("num_key_value_heads", \.keyValueHeadCount), differ("head_dim", \.headSize),
+      differ("intermediate_size", \.intermediateSize), differ("rms_norm_eps", \.normEpsilon),
+      differ("tie_word_embeddings", \.tiesEmbeddings),
+      rotary == other.rotary ? nil : "its rotary positions are others than the base's",
+      hasSameBiasesAndWindows(as: other) ? nil : "its biases or sliding windows are others than the base's",
+    ]
+    return differences.compactMap { $0 }.first
   }
 }

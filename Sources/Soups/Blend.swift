@@ -16,16 +16,10 @@ public final class Blend: Sendable {
   }
 
   public let soup: Soup
-  public let kind: Kind
-  public let resolution: Resolution
-  /// The run-time format of the weights.
-  public let type: ElementType
+  /// Kind, coefficients, weight format and memory.
+  public let plan: Plan
   /// What a live blend adds to the weights; nil where it adds nothing.
   public let gains: LiveGains?
-  /// Condition number of the backbone matrix; 0 where coefficients were given.
-  public let condition: Double
-  /// Bytes of its own weights.
-  public let byteCount: Int
   public let fingerprint: Fingerprint
   private let weightsState: Weights
   private let foldProgress: ProgressShare
@@ -43,7 +37,9 @@ public final class Blend: Sendable {
   public struct Plan: Sendable {
     public let kind: Kind
     public let resolution: Resolution
+    /// The run-time format of the weights.
     public let type: ElementType
+    /// Condition number of the backbone matrix; 0 where coefficients were given.
     public let condition: Double
     /// Bytes of large memory that the blend takes.
     public let byteCount: Int
@@ -59,11 +55,7 @@ public final class Blend: Sendable {
   ) throws(BoneSoupError) {
     let plan = try soup.plan(request)
     self.soup = soup
-    kind = plan.kind
-    resolution = plan.resolution
-    type = plan.type
-    condition = plan.condition
-    byteCount = plan.byteCount
+    self.plan = plan
     fingerprint = Self.fingerprint(soup, plan, request.layerMultipliers)
     let share = ProgressShare()
     foldProgress = share
@@ -101,6 +93,8 @@ public final class Blend: Sendable {
       share.value = 1
     }
   }
+
+  public var resolution: Resolution { plan.resolution }
 
   /// Share of the fold that is done, 0 to 1.
   public var progress: Double { foldProgress.value }

@@ -1,6 +1,4 @@
-public import Checkpoints
 public import Platform
-public import Transformer
 
 /// Building a soup step by step. A new backbone or objective drops matrix and extrapolation, which no longer fit.
 extension Soup {

@@ -1,4 +1,4 @@
-public import Checkpoints
+import Checkpoints
 public import Platform
 public import Transformer
 

@@ -28,6 +28,11 @@ extension Tokenizer {
     }
   }
 
+  /// Appends the bytes that a token adds to a text after other tokens; they need not be whole characters.
+  public func appendBytes(of token: Int32, to bytes: inout Vector<UInt8>) throws(BoneSoupError) {
+    if let piece = decoded[token] { try bytes.append(contentsOf: piece.bytes) }
+  }
+
   /// A decoder for tokens that come one after another.
   public func makeStream(skipSpecial: Bool) -> DecodeStream { DecodeStream(self, skipSpecial: skipSpecial) }
 

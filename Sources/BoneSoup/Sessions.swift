@@ -1,0 +1,302 @@
+import CBoneSoup
+import Generation
+import Platform
+import Soups
+
+// Chapters 9 and 10 of the header: sessions and batches.
+
+extension Session {
+  /// The session of a handle, acquired for the time of `body`.
+  fileprivate static func use(
+    _ handle: OpaquePointer?, _ call: Call, _ body: (Session) throws(BoneSoupError) -> Void
+  ) throws(BoneSoupError) {
+    let session = try Handles.take(handle, Session.self)
+    try session.acquire(call.host)
+    defer { session.release() }
+    try body(session)
+  }
+}
+
+private var sessionDefaults: bsoup_session_options {
+  bsoup_session_options(
+    struct_size: UInt32(MemoryLayout<bsoup_session_options>.size), context: 0,
+    kv_format: UInt32(BSOUP_FORMAT_DEFAULT), reserved: 0)
+}
+
+@c @implementation
+public func bsoup_session_options_init(_ options: UnsafeMutablePointer<bsoup_session_options>!, _ struct_size: Int) {
+  Structs.initialize(options, struct_size, sessionDefaults)
+}
+
+private func readSessionOptions(
+  _ pointer: UnsafePointer<bsoup_session_options>?
+) throws(BoneSoupError) -> bsoup_session_options {
+  let raw = try Structs.read(pointer, sessionDefaults, "bsoup_session_options")
+  try Structs.requireZero(raw.reserved, "bsoup_session_options")
+  return raw
+}
+
+@c @implementation
+public func bsoup_session_create(
+  _ blend: OpaquePointer!, _ options: UnsafePointer<bsoup_session_options>!,
+  _ session: UnsafeMutablePointer<OpaquePointer?>!
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    let target = try Arguments.required(session, "session")
+    target.pointee = nil
+    let blend = try Handles.take(blend, Blend.self)
+    let raw = try readSessionOptions(options)
+    try Handles.give(
+      Session(
+        blend, context: raw.context == 0 ? nil : Int(raw.context),
+        type: try Arguments.format(raw.kv_format, "kv_format")), to: target)
+  }
+}
+
+@c @implementation
+public func bsoup_session_free(_ session: OpaquePointer!) { Handles.free(session, Session.self) }
+
+@c @implementation
+public func bsoup_session_memory(
+  _ blend: OpaquePointer!, _ options: UnsafePointer<bsoup_session_options>!, _ bytes: UnsafeMutablePointer<UInt64>!
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    let target = try Arguments.required(bytes, "bytes")
+    let blend = try Handles.take(blend, Blend.self)
+    let raw = try readSessionOptions(options)
+    target.pointee = UInt64(
+      max(
+        0,
+        try Session.byteCount(
+          blend, context: raw.context == 0 ? nil : Int(raw.context),
+          type: try Arguments.format(raw.kv_format, "kv_format"))))
+  }
+}
+
+@c @implementation
+public func bsoup_session_append(
+  _ session: OpaquePointer!, _ tokens: UnsafePointer<Int32>!, _ count: Int
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    try Session.use(session, call) { (session) throws(BoneSoupError) in
+      try session.append(try Arguments.values(tokens, count, "tokens"))
+    }
+  }
+}
+
+@c @implementation
+public func bsoup_session_append_text(
+  _ session: OpaquePointer!, _ text: UnsafePointer<CChar>!, _ size: Int, _ tokenize: UInt32,
+  _ cancel: OpaquePointer!, _ count: UnsafeMutablePointer<Int>!
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    count?.pointee = 0
+    try Session.use(session, call) { (session) throws(BoneSoupError) in
+      let flags = try TokenizeFlags(tokenize)
+      let added = try session.append(
+        text: try Arguments.text(text, size, "text"), addSpecial: flags.addsSpecial,
+        parseSpecial: flags.parsesSpecial, monitor: try call.monitor(cancel))
+      count?.pointee = added
+    }
+  }
+}
+
+@c @implementation
+public func bsoup_session_rewind(_ session: OpaquePointer!, _ count: Int) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    try Session.use(session, call) { (session) throws(BoneSoupError) in try session.rewind(to: count) }
+  }
+}
+
+@c @implementation
+public func bsoup_session_fork(
+  _ session: OpaquePointer!, _ fork: UnsafeMutablePointer<OpaquePointer?>!
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    let target = try Arguments.required(fork, "fork")
+    target.pointee = nil
+    try Session.use(session, call) { (session) throws(BoneSoupError) in
+      try Handles.give(try session.fork(), to: target)
+    }
+  }
+}
+
+@c @implementation
+public func bsoup_session_set_blend(
+  _ session: OpaquePointer!, _ blend: OpaquePointer!, _ policy: UInt32
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    guard let policy = Session.BlendPolicy(rawValue: Int(policy)) else {
+      throw .invalidArgument("policy is \(policy); it must be BSOUP_RECOMPUTE or BSOUP_CONTINUE")
+    }
+    let blend = try Handles.take(blend, Blend.self)
+    try Session.use(session, call) { (session) throws(BoneSoupError) in try session.set(blend, policy: policy) }
+  }
+}
+
+@c @implementation
+public func bsoup_session_get_info(
+  _ session: OpaquePointer!, _ info: UnsafeMutablePointer<bsoup_session_info>!
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    try Session.use(session, call) { (session) throws(BoneSoupError) in
+      var value = bsoup_session_info()
+      value.kv_format = Arguments.formatNumber(session.type)
+      value.token_count = UInt64(session.tokenCount)
+      value.computed_count = UInt64(session.computed)
+      value.context = UInt64(session.context)
+      value.memory = UInt64(session.cacheByteCount)
+      Structs.text72(session.fingerprint.description, into: &value.fingerprint)
+      try Structs.write(value, to: info, "bsoup_session_info")
+    }
+  }
+}
+
+@c @implementation
+public func bsoup_session_tokens(
+  _ session: OpaquePointer!, _ tokens: UnsafeMutablePointer<UnsafePointer<Int32>?>!,
+  _ count: UnsafeMutablePointer<Int>!
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    let target = try Arguments.required(tokens, "tokens")
+    let size = try Arguments.required(count, "count")
+    target.pointee = nil
+    size.pointee = 0
+    try Session.use(session, call) { (session) throws(BoneSoupError) in
+      target.pointee = session.tokenSpan.baseAddress
+      size.pointee = session.tokenCount
+    }
+  }
+}
+
+@c @implementation
+public func bsoup_session_generate(
+  _ session: OpaquePointer!, _ prompt: UnsafePointer<CChar>!, _ prompt_size: Int,
+  _ options: UnsafePointer<bsoup_generate_options>!, _ generation: UnsafeMutablePointer<OpaquePointer?>!
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    generation?.pointee = nil
+    let prompt = try Arguments.text(prompt, prompt_size, "prompt")
+    let request = try GenerateRequest(options)
+    try Session.use(session, call) { (session) throws(BoneSoupError) in
+      try request.generate(on: session, prompt: prompt, call: call, into: generation)
+    }
+  }
+}
+
+private var decodeDefaults: bsoup_decode_options {
+  bsoup_decode_options(
+    struct_size: UInt32(MemoryLayout<bsoup_decode_options>.size), max_rows: 0, all_logits: 0, reserved: 0,
+    statuses: nil, cancel: nil, progress: nil, progress_context: nil)
+}
+
+@c @implementation
+public func bsoup_decode_options_init(_ options: UnsafeMutablePointer<bsoup_decode_options>!, _ struct_size: Int) {
+  Structs.initialize(options, struct_size, decodeDefaults)
+}
+
+@c @implementation
+public func bsoup_decode(
+  _ sessions: UnsafePointer<OpaquePointer?>!, _ count: Int, _ options: UnsafePointer<bsoup_decode_options>!
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    guard count <= 1 << 20 else { throw .invalidArgument("\(count) sessions in one decode are too many") }
+    let handles = try Arguments.values(sessions, count, "sessions")
+    let raw = try Structs.read(options, decodeDefaults, "bsoup_decode_options")
+    try Structs.requireZero(raw.reserved, "bsoup_decode_options")
+    let monitor = try call.monitor(raw.cancel, raw.progress, raw.progress_context)
+    var options = Decoding.Options()
+    options.maximumRows = raw.max_rows == 0 ? nil : Int(raw.max_rows)
+    options.keepsAllLogits = try Arguments.flag(raw.all_logits, "all_logits")
+    for index in 0..<handles.count { raw.statuses?[index] = bsoup_status(BSOUP_OK) }
+    let held = HeldSessions()
+    defer { held.release() }
+    for (index, handle) in handles.enumerated() {
+      do throws(BoneSoupError) {
+        try held.add(handle, call)
+      } catch {
+        raw.statuses?[index] = error.status
+        throw error
+      }
+    }
+    let failures = Decoding.run(held.sessions, options: options, monitor: monitor)
+    for (index, failure) in failures.enumerated() {
+      if let failure { raw.statuses?[index] = failure.status }
+    }
+    if let failure = failures.compactMap({ $0 }).first { throw failure }
+  }
+}
+
+/// The sessions of one decode, all acquired or none.
+private final class HeldSessions {
+  private(set) var sessions: [Session] = []
+
+  func add(_ handle: OpaquePointer?, _ call: Call) throws(BoneSoupError) {
+    let session = try Handles.take(handle, Session.self)
+    if sessions.contains(where: { $0 === session }) {
+      throw .invalidArgument("a session is given twice; the sessions of a decode must be different ones")
+    }
+    try session.acquire(call.host)
+    sessions.append(session)
+    _ = try session.blend.weights()
+  }
+
+  func release() {
+    for session in sessions { session.release() }
+  }
+}
+
+@c @implementation
+public func bsoup_session_logits(
+  _ session: OpaquePointer!, _ position: Int64, _ logits: UnsafeMutablePointer<UnsafePointer<Float>?>!,
+  _ count: UnsafeMutablePointer<Int>!
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    let target = try Arguments.required(logits, "logits")
+    let size = try Arguments.required(count, "count")
+    target.pointee = nil
+    size.pointee = 0
+    guard position >= -1 else {
+      throw .invalidArgument("position is \(position); it must be a position, or -1 for the last computed one")
+    }
+    try Session.use(session, call) { (session) throws(BoneSoupError) in
+      let found = try session.logits(after: position < 0 ? nil : Int(position))
+      target.pointee = found.baseAddress
+      size.pointee = found.count
+    }
+  }
+}
+
+@c @implementation
+public func bsoup_session_begin(
+  _ session: OpaquePointer!, _ options: UnsafePointer<bsoup_generate_options>!
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    let request = try GenerateRequest(options)
+    try Session.use(session, call) { (session) throws(BoneSoupError) in try session.begin(request.options) }
+  }
+}
+
+@c @implementation
+public func bsoup_session_next(_ session: OpaquePointer!, _ step: UnsafeMutablePointer<bsoup_step>!) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    // The struct is looked at before a token is spent.
+    try Structs.check(step, "bsoup_step")
+    try Session.use(session, call) { (session) throws(BoneSoupError) in
+      let next = try session.next()
+      var value = bsoup_step()
+      value.token = next.token
+      value.logprob = next.logProbability
+      value.finish = next.finish.rawValue
+      if let text = session.generation?.stepText {
+        value.text = UnsafeRawPointer(text.baseAddress)?.assumingMemoryBound(to: CChar.self)
+        value.text_size = text.count
+      }
+      if let top = session.generation?.stepTop {
+        value.top = UnsafeRawPointer(top.baseAddress)?.assumingMemoryBound(to: bsoup_logprob.self)
+        value.top_count = UInt32(clamping: top.count)
+      }
+      try Structs.write(value, to: step, "bsoup_step")
+    }
+  }
+}
