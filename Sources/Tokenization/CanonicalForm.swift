@@ -76,7 +76,7 @@ struct CanonicalForm: ~Copyable {
       guard let scalar = Unicode.Scalar(decoded.value) else { continue }
       try CanonicalMapping.decompose(scalar) { (part) throws(BoneSoupError) in
         try marks.append(
-          Mark(scalar: part, combiningClass: part.properties.canonicalCombiningClass.rawValue))
+          Mark(scalar: part, combiningClass: CanonicalMapping.combiningClass(part)))
       }
     }
     return position

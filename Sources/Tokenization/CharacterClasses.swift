@@ -47,7 +47,11 @@ final class CharacterClasses: @unchecked Sendable {
     return found
   }
 
+  /// As of Unicode 16, the version of `tokenizers`: the same text has the same ids whatever this was compiled with.
+  private static let version = 16
+
   private static func work(out scalar: Unicode.Scalar) -> Class {
+    guard scalar.isAssigned(in: version) else { return [.known, .stable] }
     let properties = scalar.properties
     var found: Class = .known
     var isMark = false
@@ -74,7 +78,7 @@ final class CharacterClasses: @unchecked Sendable {
     case 0..<0xC0: true
     case 0x1100...0x11FF, 0x16D40...0x16D7F: false
     default:
-      scalar.properties.canonicalCombiningClass == .notReordered && CanonicalMapping.isUnchanged(scalar)
+      CanonicalMapping.combiningClass(scalar) == 0 && CanonicalMapping.isUnchanged(scalar)
     }
   }
 }

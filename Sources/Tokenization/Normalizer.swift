@@ -36,6 +36,10 @@ struct Normalizer: Sendable {
         if text.count > 0 { try spare.append(contentsOf: prefix) }
         try spare.append(contentsOf: text.span)
       case .replace(let pattern, let replacement):
+        // A replacement counts as standing at the last character of what it replaces.
+        if text.span.starts(with: pattern), replacement.isEmpty || UTF8Scalar.count(in: pattern) > 1 {
+          keepsStart = false
+        }
         try replace(pattern, by: replacement, in: text.span, to: &spare, monitor: monitor)
       case .lowercase:
         try lowercase(text.span, to: &spare, monitor: monitor)

@@ -55,6 +55,9 @@ struct UTF8Scalar {
     self.init(value: scalar, length: wanted)
   }
 
+  /// How many scalars valid text has.
+  static func count(in bytes: [UInt8]) -> Int { bytes.count { $0 & 0xC0 != 0x80 } }
+
   /// The scalar that ends before `offset`, which is above 0 and at a boundary of valid text.
   init(in bytes: UnsafeBufferPointer<UInt8>, endingAt offset: Int) {
     var start = offset &- 1
