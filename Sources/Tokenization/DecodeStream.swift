@@ -45,6 +45,7 @@ public struct DecodeStream: Sendable {
     var work = try Decoder.Work(allocator: tokenizer.allocator)
     _ = try decoder.append(spelling, isFirst: true, to: &first, &work)
     try appendText(first.span, to: &bytes)
+    withExtendedLifetime(first) {}
   }
 
   /// Appends a part of the joined text, less what is stripped at its start.

@@ -20,6 +20,7 @@ extension Tokenizer {
         var stream = makeStream(skipSpecial: skipSpecial)
         for token in tokens { try stream.append(token, into: &raw) }
         try appendReplacingInvalid(raw.span, to: &bytes)
+        withExtendedLifetime(raw) {}
       case .byteFallback: try decodeFallback(tokens, skipSpecial: skipSpecial, into: &bytes)
       }
     } catch {

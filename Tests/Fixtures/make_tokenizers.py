@@ -78,7 +78,7 @@ def file(model: dict[str, Any], added: list[str | dict[str, Any]], **parts: obje
     for token in tokens:
         token["id"] = vocab[token["content"]] if token["content"] in vocab else next(new)
     options = {"type": "BPE", "dropout": None, "unk_token": None, "fuse_unk": False, "byte_fallback": False}
-    whole = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": tokens}
+    whole: dict[str, Any] = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": tokens}
     for name in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
         whole[name] = parts.pop(name, None)
     return whole | {"model": options | parts | model}
@@ -117,11 +117,13 @@ def tokenizers() -> dict[str, dict[str, Any]]:
     vocab, merges = spaced["vocab"], spaced["merges"]
     assert isinstance(vocab, dict) and isinstance(merges, list)
     # Some bytes have no piece, so that not every unknown character falls back to them.
-    few_bytes = {"vocab": {text: token for text, token in vocab.items() if text not in ("<0xE3>", "<0xCC>")}}
+    few_bytes: dict[str, Any] = {
+        "vocab": {text: token for text, token in vocab.items() if text not in ("<0xE3>", "<0xCC>")}
+    }
     few_bytes["merges"] = merges
     digits = {"type": "Digits", "individual_digits": True}
     bos = [("<s>", 1)]
-    odd_added = [
+    odd_added: list[str | dict[str, Any]] = [
         "<s>", added_token(0, "<left>", lstrip=True, special=False), added_token(0, "<right>", rstrip=True),
         added_token(0, "hen", single_word=True, special=False), added_token(0, "<both>", lstrip=True, rstrip=True),
         added_token(0, "RIVER", normalized=True, special=False), added_token(0, "<left><right>"),

@@ -12,10 +12,8 @@ struct CaseFile {
 
   /// - Parameter tokenizerPath: nil takes the one that the file names.
   init(path: String, tokenizerPath: String? = nil) throws {
-    guard let bytes = try contents(ofFile: path) else { throw BoneSoupError.notFound(path) }
-    root = try JSONDocument(
-      bytes.bytes, owner: bytes, file: path, maximumBytes: 1 << 30, allocator: .system
-    ).root
+    guard let bytes = contents(ofFile: path) else { throw BoneSoupError.notFound(path) }
+    root = try document(bytes, file: path).root
     let named = try root.string("tokenizer", maxBytes: 4096)
     tokenizer = try Tokenizer(path: tokenizerPath ?? named)
   }
@@ -69,7 +67,7 @@ extension JSONValue {
   fileprivate func bytes(_ key: String) throws -> [UInt8] {
     var bytes = try Vector<UInt8>(allocator: .system, purpose: "a test text")
     try member(key).appendText(to: &bytes)
-    return Array(bytes.span)
+    return bytes.array
   }
 
   fileprivate func ids(_ key: String) throws -> [Int32]? {

@@ -1,24 +1,35 @@
 import Glibc
+import JSON
 import Platform
 import TestSupport
 
 @testable import Tokenization
 
 /// The bytes of a file; nil where it cannot be read.
-func contents(ofFile path: String) throws -> Buffer? {
+func contents(ofFile path: String) -> [UInt8]? {
   guard let file = fopen(path, "rb") else { return nil }
   defer { fclose(file) }
   guard fseek(file, 0, SEEK_END) == 0 else { return nil }
   let size = ftell(file)
   guard size >= 0, fseek(file, 0, SEEK_SET) == 0 else { return nil }
-  let buffer = try Buffer(byteCount: size, allocator: .system, purpose: "a test file")
-  return fread(buffer.pointer, 1, size, file) == size ? buffer : nil
+  return [UInt8](unsafeUninitializedCapacity: size) { bytes, count in count = fread(bytes.baseAddress, 1, size, file) }
 }
 
+/// Memory with these bytes, which lives as long as the object.
 func buffer(_ bytes: some Collection<UInt8>) throws -> Buffer {
   let buffer = try Buffer(byteCount: bytes.count, allocator: .system, purpose: "a test text")
   for (index, byte) in bytes.enumerated() { buffer.pointer.storeBytes(of: byte, toByteOffset: index, as: UInt8.self) }
   return buffer
+}
+
+/// A document over a copy of these bytes.
+func document(_ bytes: [UInt8], file: String) throws -> JSONDocument {
+  let copy = try buffer(bytes)
+  return try JSONDocument(copy.bytes, owner: copy, file: file, maximumBytes: 1 << 30, allocator: .system)
+}
+
+extension Vector {
+  var array: [Element] { withExtendedLifetime(self) { Array(span) } }
 }
 
 extension Tokenizer {
@@ -30,17 +41,18 @@ extension Tokenizer {
   convenience init(_ json: String) throws { try self.init(Array(json.utf8)) }
 
   convenience init(path: String) throws {
-    guard let bytes = try contents(ofFile: path) else { throw BoneSoupError.notFound(path) }
-    try self.init(json: bytes.bytes, owner: bytes, file: path, allocator: .system)
+    guard let bytes = contents(ofFile: path) else { throw BoneSoupError.notFound(path) }
+    try self.init(bytes)
   }
 
   func encode(
     _ text: some Collection<UInt8>, addSpecial: Bool = false, parseSpecial: Bool = true, monitor: Monitor = .none
   ) throws -> [Int32] {
     var ids = try Vector<Int32>(allocator: .system, purpose: "ids")
-    let bytes = try buffer(text)
-    try encode(bytes.bytes, addSpecial: addSpecial, parseSpecial: parseSpecial, into: &ids, monitor: monitor)
-    return Array(ids.span)
+    try Array(text).withUnsafeBytes {
+      try encode($0, addSpecial: addSpecial, parseSpecial: parseSpecial, into: &ids, monitor: monitor)
+    }
+    return ids.array
   }
 
   func encode(_ text: String, addSpecial: Bool = false, parseSpecial: Bool = true) throws -> [Int32] {
@@ -50,14 +62,14 @@ extension Tokenizer {
   func decode(_ ids: [Int32], skipSpecial: Bool = false) throws -> [UInt8] {
     var bytes = try Vector<UInt8>(allocator: .system, purpose: "text")
     try ids.withUnsafeBufferPointer { try decode($0, skipSpecial: skipSpecial, into: &bytes) }
-    return Array(bytes.span)
+    return bytes.array
   }
 
   func stream(_ ids: [Int32], skipSpecial: Bool = false) throws -> [UInt8] {
     var bytes = try Vector<UInt8>(allocator: .system, purpose: "text")
     var stream = makeStream(skipSpecial: skipSpecial)
     for id in ids { try stream.append(id, into: &bytes) }
-    return Array(bytes.span)
+    return bytes.array
   }
 }
 
@@ -86,4 +98,14 @@ struct SampleFile {
     let members = all.sorted { $0.key < $1.key }.map { "\"\($0.key)\": \($0.value)" }.joined(separator: ", ")
     return #"{"id": \#(id), "content": "\#(content)", \#(members)}"#
   }
+}
+
+extension SampleFile {
+  static let gpt2 = #"{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}"#
+  static let qwen2 = #"""
+    {"type": "Sequence", "pretokenizers": [
+      {"type": "Split", "behavior": "Isolated", "invert": false, "pattern": {"Regex":
+        "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"}},
+      {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]}
+    """#
 }
