@@ -1,0 +1,79 @@
+"""BoneSoup: controllable multi-objective text generation.
+
+>>> import bonesoup
+>>> with bonesoup.Soup.open("my-soup") as soup:
+...     print(soup.generate("Once upon a time", preference={"brief": 0.7, "happy": 0.3}).text)
+"""
+
+from bonesoup._library import build_info, version
+from bonesoup.blend import Blend
+from bonesoup.blend_info import BlendInfo
+from bonesoup.cancel import Cancel
+from bonesoup.engine import Engine
+from bonesoup.errors import (
+    BoneSoupError,
+    BusyError,
+    CancelledError,
+    ChecksumError,
+    ContextFullError,
+    FileReadError,
+    ForkedError,
+    GuardRailError,
+    InternalError,
+    InvalidArgumentError,
+    MalformedError,
+    MismatchError,
+    NotFoundError,
+    NotReadyError,
+    OutOfMemoryError,
+    StaleHandleError,
+    Status,
+    UnsolvableError,
+    UnsupportedError,
+)
+from bonesoup.generation import Generation, Logprob, Stats
+from bonesoup.session import Session, SessionInfo, Step, decode
+from bonesoup.soup import Soup
+from bonesoup.soup_info import Backbone, Norm, Objective, SoupInfo
+
+__version__ = "1.0.0"
+
+__all__ = [
+    "Backbone",
+    "Blend",
+    "BlendInfo",
+    "BoneSoupError",
+    "BusyError",
+    "Cancel",
+    "CancelledError",
+    "ChecksumError",
+    "ContextFullError",
+    "Engine",
+    "FileReadError",
+    "ForkedError",
+    "Generation",
+    "GuardRailError",
+    "InternalError",
+    "InvalidArgumentError",
+    "Logprob",
+    "MalformedError",
+    "MismatchError",
+    "Norm",
+    "NotFoundError",
+    "NotReadyError",
+    "Objective",
+    "OutOfMemoryError",
+    "Session",
+    "SessionInfo",
+    "Soup",
+    "SoupInfo",
+    "StaleHandleError",
+    "Stats",
+    "Status",
+    "Step",
+    "UnsolvableError",
+    "UnsupportedError",
+    "build_info",
+    "decode",
+    "version",
+]

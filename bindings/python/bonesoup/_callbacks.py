@@ -1,0 +1,75 @@
+"""The caller's functions as C callbacks: an exception in one ends the call and is raised when the call has returned."""
+
+from __future__ import annotations
+
+from ctypes import addressof, c_float, c_int32
+from typing import Any, Callable, Optional
+
+from bonesoup._handle import check
+from bonesoup._interrupt import Interruptible
+from bonesoup._structs import LogitsFn, ProgressFn, TextFn
+
+# Gets the share done, 0 to 1; False cancels.
+Progress = Callable[[float], Optional[bool]]
+# Gets new text; False ends the generation.
+OnText = Callable[[str], Optional[bool]]
+# Gets the logits, to be changed in place, and all tokens so far; False cancels. Both are valid during the call only.
+LogitsHook = Callable[["memoryview[float]", "memoryview[int]"], Optional[bool]]
+
+
+def view(pointer: Any, count: int, kind: Any, letter: Any, owner: object = None) -> memoryview[Any]:
+    """Return a view of `count` numbers at a ctypes pointer, and let it keep the memory's owner."""
+    if count == 0:
+        return memoryview(b"").cast(letter)
+    array = (kind * count).from_address(addressof(pointer.contents))
+    array.owner = owner
+    return memoryview(array).cast("B").cast(letter)
+
+
+class Callbacks:
+    """The callbacks of one call, or of one begun generation, alive as long as this object."""
+
+    def __init__(self) -> None:
+        self._exception: BaseException | None = None
+        self._functions: list[Any] = []
+
+    @property
+    def used(self) -> bool:
+        """Whether there is any."""
+        return bool(self._functions)
+
+    def progress(self, function: Progress) -> Any:
+        return self._keep(ProgressFn(self._guarded(lambda share, context: function(share))))
+
+    def text(self, function: OnText) -> Any:
+        return self._keep(TextFn(self._guarded(lambda text, size, context: function(text[:size].decode()))))
+
+    def logits(self, function: LogitsHook) -> Any:
+        def hook(logits: Any, count: int, tokens: Any, token_count: int, context: Any) -> bool | None:
+            values, text = view(logits, count, c_float, "f"), view(tokens, token_count, c_int32, "i").toreadonly()
+            with values, text:  # released: a later use of them is an exception
+                return function(values, text)
+
+        return self._keep(LogitsFn(self._guarded(hook)))
+
+    def _keep(self, function: Any) -> Any:
+        self._functions.append(function)
+        return function
+
+    def _guarded(self, function: Callable[..., bool | None]) -> Callable[..., int]:
+        def call(*arguments: Any) -> int:
+            try:
+                with Interruptible():
+                    return int(function(*arguments) is False)
+            except BaseException as exception:
+                self._exception = exception
+                return 1
+
+        return call
+
+    def check(self, status: int) -> None:
+        """Raise what a callback raised, else the exception for a status other than OK."""
+        exception, self._exception = self._exception, None
+        if exception is not None:
+            raise exception
+        check(status)

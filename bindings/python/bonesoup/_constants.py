@@ -1,0 +1,29 @@
+"""The constants of bonesoup.h; a test compares them with the header. Python's names for their values stand beside."""
+
+from __future__ import annotations
+
+ABI_VERSION = 1
+
+FORMATS = {"f32": 1, "f16": 2, "bf16": 3}
+LOADS = {"map": 0, "copy": 1}
+VERIFICATIONS = {"checksums": 1, "finite": 2}
+GUARDS = {"reject": 0, "clamp": 1}
+BLENDS = {"auto": 0, "folded": 1, "live": 2}
+ADJUSTMENTS = {"renormalized": 1, "clamped": 2}
+TOKENIZE_SPECIAL = 1
+TOKENIZE_PARSE_SPECIAL = 2
+DETOKENIZE_SKIP_SPECIAL = 1
+POLICIES = {"recompute": 0, "continue": 1}
+FINISHES = {
+    "none": 0,
+    "end": 1,
+    "stop_token": 2,
+    "stop_string": 3,
+    "length": 4,
+    "context": 5,
+    "callback": 6,
+    "cancelled": 7,
+    "error": 8,
+}
+# At most so many objectives, and so many backbones, may be in a soup.
+LIMIT = 64

@@ -1,0 +1,293 @@
+"""Sessions: running texts."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import weakref
+from collections.abc import Sequence
+from contextlib import nullcontext
+from ctypes import POINTER, byref, c_float, c_int32, c_size_t, c_void_p
+from typing import TYPE_CHECKING, Literal
+
+from bonesoup import _constants, _structs
+from bonesoup._callbacks import Callbacks, Progress, view
+from bonesoup._convert import info, name_of, options, put, word
+from bonesoup._convert import tokens as token_array
+from bonesoup._handle import Handle, check
+from bonesoup._interrupt import LongCall
+from bonesoup._library import C
+from bonesoup._requests import generate_options, session_options, tokenize_flags
+from bonesoup.blend_info import BlendInfo
+from bonesoup.cancel import Cancel
+from bonesoup.errors import BoneSoupError, Status, error
+from bonesoup.generation import FinishReason, Generation, GenerationHandle, Logprob, finish_reason, logprobs
+from bonesoup.options import Format, GenerateOptions, Prompt
+
+if TYPE_CHECKING:
+    from bonesoup.blend import Blend
+
+    if sys.version_info >= (3, 12):
+        from typing import Unpack
+    else:
+        from typing_extensions import Unpack
+
+
+@dataclasses.dataclass(frozen=True)
+class SessionInfo:
+    """The state of a session."""
+
+    # Of the text.
+    tokens: int
+    # Of these, with KV; the rest is computed by the next decode.
+    computed: int
+    # Positions at most.
+    context: int
+    # Bytes of KV held, shared ones included.
+    memory: int
+    kv_format: str
+    # Over the blend's and the KV format, and changes of blend with "continue".
+    fingerprint: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One new token of a begun generation."""
+
+    token: int
+    # New text that is certain; may be empty.
+    text: str
+    logprob: float
+    top_logprobs: tuple[Logprob, ...]
+    # Not None in the last step.
+    finish_reason: FinishReason | None
+
+
+class Session(Handle):
+    """One running text: its tokens, their KV cache, a sampler, and the blend it uses.
+
+    Tokens are appended, then computed by `decode` or `generate`. One thread at a time: a second one gets a BusyError.
+    """
+
+    _free = C.bsoup_session_free
+    _kind = "session"
+
+    def __init__(self, blend: Blend, *, context: int = 0, kv_format: Format | None = None) -> None:
+        super().__init__((blend._keep,))
+        self._blend = blend.info
+        self._callbacks = Callbacks()  # of the begun generation
+        self._views: list[weakref.ref[memoryview[float]]] = []
+        wish = session_options(context, kv_format)
+        check(C.bsoup_session_create(blend._handle, byref(wish), byref(self._pointer)))
+
+    @property
+    def info(self) -> SessionInfo:
+        """The state of the session."""
+        raw = info(_structs.SessionInfo)
+        check(C.bsoup_session_get_info(self._handle, byref(raw)))
+        return SessionInfo(
+            tokens=raw.token_count,
+            computed=raw.computed_count,
+            context=raw.context,
+            memory=raw.memory,
+            kv_format=name_of(_constants.FORMATS, raw.kv_format),
+            fingerprint=raw.fingerprint.decode(),
+        )
+
+    @property
+    def tokens(self) -> list[int]:
+        """All tokens of the text."""
+        values, count = POINTER(c_int32)(), c_size_t()
+        check(C.bsoup_session_tokens(self._handle, byref(values), byref(count)))
+        return values[: count.value] if count.value else []
+
+    def append(
+        self,
+        prompt: Prompt,
+        *,
+        special: bool = True,
+        parse_special: bool = False,
+        cancel: Cancel | None = None,
+    ) -> int:
+        """Append a text or tokens and return how many tokens that were; nothing is computed.
+
+        `special` and `parse_special` are those of GenerateOptions, and count for texts.
+        """
+        self._changes()
+        if not isinstance(prompt, str):
+            values = token_array(prompt)
+            check(C.bsoup_session_append(self._handle, values, len(values)))
+            return len(values)
+        text, count = prompt.encode(), c_size_t()
+        flags = tokenize_flags(special, parse_special)
+        with LongCall(cancel) as call:
+            check(C.bsoup_session_append_text(self._handle, text, len(text), flags, call.flag._handle, byref(count)))
+        return count.value
+
+    def rewind(self, count: int) -> None:
+        """Keep the first `count` tokens and forget the rest, as if they had never been."""
+        self._changes()
+        check(C.bsoup_session_rewind(self._handle, _size(count)))
+
+    def fork(self) -> Session:
+        """Return a copy with the same tokens, KV cache (shared up to here), logits and blend that goes its own way."""
+        copy = Session.__new__(Session)
+        Handle.__init__(copy, self._keep)
+        copy._blend, copy._callbacks, copy._views = self._blend, Callbacks(), []
+        check(C.bsoup_session_fork(self._handle, byref(copy._pointer)))
+        return copy
+
+    def set_blend(self, blend: Blend, policy: Literal["recompute", "continue"] = "recompute") -> None:
+        """Change the blend for the tokens computed from now on.
+
+        With "recompute" the tokens so far are computed again: the bits of a fresh session. With "continue" the old
+        blend's KV cache and logits are kept, which takes microseconds, and the session's fingerprint tells.
+        """
+        self._changes()
+        check(C.bsoup_session_set_blend(self._handle, blend._handle, word(_constants.POLICIES, policy, "policy")))
+        self._blend = blend.info
+        self._keep = (blend._keep,)
+
+    def decode(
+        self,
+        *,
+        max_rows: int = 0,
+        all_logits: bool = False,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
+        """Compute the pending tokens; see the function `decode` for many sessions at once."""
+        decode([self], max_rows=max_rows, all_logits=all_logits, progress=progress, cancel=cancel)
+
+    def logits(self, position: int = -1, *, copy: bool = True) -> memoryview[float]:
+        """Return the model's own logits after a position, one per token of the vocabulary.
+
+        Parameters
+        ----------
+        position
+            0 is the first token, −1 the last one computed. Only the last position of a decode has logits, or all of
+            its positions with `all_logits`.
+        copy
+            False: a view of the session's own memory. Every call that changes the session (append, rewind, set_blend,
+            generate, begin, decode, next, close) releases the view, and raises BufferError and changes nothing while
+            a NumPy array or the like still uses it. Do not slice or cast such a view: what comes of that is not seen.
+
+        Returns
+        -------
+            Floats, read-only where not copied. `numpy.asarray` makes an array of it without copying.
+        """
+        values, count = POINTER(c_float)(), c_size_t()
+        check(C.bsoup_session_logits(self._handle, position, byref(values), byref(count)))
+        borrowed = view(values, count.value, c_float, "f", self)
+        if copy:
+            return memoryview(bytearray(borrowed)).cast("f")
+        borrowed = borrowed.toreadonly()
+        self._views.append(weakref.ref(borrowed))
+        return borrowed
+
+    def generate(self, prompt: Prompt = "", **how: Unpack[GenerateOptions]) -> Generation:
+        """Append the prompt, generate until a stop, and keep all in the session for the next turn.
+
+        On a failure or a cancel the session keeps what it has and can go on.
+        """
+        if not isinstance(prompt, str):
+            self.append(prompt)
+            prompt = ""
+        self._changes()
+        text, callbacks, result = prompt.encode(), Callbacks(), GenerationHandle()
+        wish = generate_options(how, callbacks)
+        with LongCall(how.get("cancel")) as call:
+            wish.cancel = call.flag._handle
+            status = C.bsoup_session_generate(self._handle, text, len(text), byref(wish), byref(result._pointer))
+            return finished(status, result, callbacks, self._blend)
+
+    def begin(self, **how: Unpack[GenerateOptions]) -> None:
+        """Begin a generation for `next`: sampling, stops and limits of these options count here."""
+        self._changes()
+        callbacks = Callbacks()
+        wish = generate_options(how, callbacks)
+        check(C.bsoup_session_begin(self._handle, byref(wish)))
+        self._callbacks = callbacks
+
+    def next(self) -> Step:
+        """Sample one token from the logits of the last one, append it, and return it. Call `decode` before."""
+        self._changes()
+        raw = info(_structs.Step)
+        with LongCall(None) if self._callbacks.used else nullcontext():
+            self._callbacks.check(C.bsoup_session_next(self._handle, byref(raw)))
+            return Step(
+                token=raw.token,
+                text=raw.text[: raw.text_size].decode() if raw.text_size else "",
+                logprob=raw.logprob,
+                top_logprobs=logprobs(raw.top, raw.top_count),
+                finish_reason=finish_reason(raw.finish) if raw.finish else None,
+            )
+
+    def close(self) -> None:
+        """Free the session."""
+        self._changes()
+        super().close()
+
+    def _changes(self) -> None:
+        """Take back the views of logits, which end with a call that changes the session."""
+        while self._views:
+            borrowed = self._views[-1]()
+            if borrowed is not None:
+                borrowed.release()
+            self._views.pop()
+
+
+def _size(count: int) -> c_size_t:
+    if count < 0:
+        raise ValueError(f"count = {count} is negative")
+    return c_size_t(count)
+
+
+def finished(status: int, result: GenerationHandle, callbacks: Callbacks, blend: BlendInfo) -> Generation:
+    """Return what a generating call made, or raise its exception with what was made by then."""
+    generation = result.read(blend) if not result.closed else None
+    result.close()
+    try:
+        callbacks.check(status)
+    except BoneSoupError as exception:
+        exception.generation = generation
+        raise
+    if generation is None:
+        raise error(Status.INTERNAL, "a generation succeeded and made nothing")
+    return generation
+
+
+def decode(
+    sessions: Sequence[Session],
+    *,
+    max_rows: int = 0,
+    all_logits: bool = False,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> None:
+    """Compute the pending tokens of all these sessions together, prefill and decode mixed, each with its own blend.
+
+    One without pending tokens is left as it is. A cancel leaves each session with the positions that were computed
+    whole: decode again to go on.
+
+    Parameters
+    ----------
+    max_rows
+        Positions to compute at most in this call, shared fairly; 0: all that are pending.
+    all_logits
+        Keep the logits of every position computed by this call, not of the last only.
+    progress
+        Gets the share done; returning False cancels.
+    """
+    for session in sessions:
+        session._changes()
+    handles = (c_void_p * len(sessions))(*(session._handle.value for session in sessions))
+    callbacks = Callbacks()
+    wish = options(_structs.DecodeOptions, "bsoup_decode_options_init")
+    put(wish, "max_rows", max_rows, "max_rows")
+    wish.all_logits = all_logits
+    if progress is not None:
+        wish.progress = callbacks.progress(progress)
+    with LongCall(cancel) as call:
+        wish.cancel = call.flag._handle
+        callbacks.check(C.bsoup_decode(handles, len(sessions), byref(wish)))

@@ -1,0 +1,448 @@
+"""Soups: a base, its backbones, and the objectives that they were trained on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ctypes import (
+    POINTER,
+    byref,
+    c_double,
+    c_int32,
+    c_size_t,
+    c_uint32,
+    c_uint64,
+    create_string_buffer,
+)
+from typing import TYPE_CHECKING, Any, Literal
+
+from bonesoup import _constants, _structs, generate
+from bonesoup._callbacks import Callbacks, Progress
+from bonesoup._convert import doubles, info, options, word
+from bonesoup._convert import tokens as token_array
+from bonesoup._files import open_options
+from bonesoup._handle import Handle, check
+from bonesoup._interrupt import LongCall
+from bonesoup._library import C
+from bonesoup._requests import blend_options, choice_key, split, tokenize_flags
+from bonesoup.blend import Blend
+from bonesoup.blend_info import BlendInfo, from_raw
+from bonesoup.cancel import Cancel
+from bonesoup.engine import Engine
+from bonesoup.errors import Status, error
+from bonesoup.generation import Generation
+from bonesoup.options import BlendChoice, Format, Preference, Prompt, Request
+from bonesoup.session import Session
+from bonesoup.soup_info import (
+    Backbone,
+    Objective,
+    SoupInfo,
+    raw_soup,
+    read_backbone,
+    read_objective,
+    read_preset,
+    read_soup,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    if sys.version_info >= (3, 12):
+        from typing import Unpack
+    else:
+        from typing_extensions import Unpack
+
+Load = Literal["map", "copy"]
+Verification = Literal["checksums", "finite"]
+
+
+class Soup(Handle):
+    """One base language model and a few backbones: fine-tunes of it, each trained on another mix of rewards.
+
+    >>> with Soup.open("my-soup") as soup:
+    ...     print(soup.generate("Once upon a time", preference={"brief": 0.7, "happy": 0.3}).text)
+
+    It may be used from any number of threads at once. Blends and sessions made from it stay usable after `close`.
+    """
+
+    _free = C.bsoup_soup_free
+    _kind = "soup"
+
+    def __init__(self) -> None:
+        self._borrowed: list[object] = []
+        super().__init__((self._borrowed,))
+        self._recent: tuple[object, Blend] | None = None  # the blend of the last call that made one by the way
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        weights: Format | None = None,
+        threads: int | None = None,
+        engine: Engine | None = None,
+        load: Load = "map",
+        verify: Verification | Iterable[Verification] = (),
+        files: Mapping[str, Buffer] | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> Soup:
+        """Open a soup: a folder with a soup.json, a JSON file of any name, or a plain model folder.
+
+        Parameters
+        ----------
+        path
+            Model folders are Hugging Face's (config.json, safetensors, tokenizer.json); a backbone may be a PEFT
+            LoRA folder.
+        weights
+            The run-time format; None: the base file's own.
+        threads
+            Makes an engine of so many threads for this soup.
+        engine
+            Where the soup lives; None: the process's default engine.
+        load
+            "map": files are memory-mapped, and used in place where the format allows. "copy": they are read into
+            memory, and may change or vanish afterwards.
+        verify
+            "checksums": compare every file that soup.json gives a checksum for. "finite": look for NaN and infinities.
+        files
+            Files in memory by name, instead of the file system; `path` then names one of them, or a folder. `bytes`
+            and writable buffers are used in place, others are copied.
+        progress
+            Gets the share done; returning False cancels.
+        """
+        if threads is not None:
+            if engine is not None:
+                raise error(Status.INVALID_ARGUMENT, "threads and engine exclude each other")
+            engine = Engine(threads)
+        soup, callbacks = cls(), Callbacks()
+        wish, borrowed = open_options(callbacks, weights, load, verify, files, progress)
+        soup._borrowed += [borrowed, engine]
+        home = None if engine is None else engine._handle
+        with LongCall(cancel) as call:
+            wish.cancel = call.flag._handle
+            callbacks.check(C.bsoup_soup_open(home, os.fsencode(path), byref(wish), byref(soup._pointer)))
+        return soup
+
+    def close(self) -> None:
+        """Free the soup. Blends and sessions made from it stay usable."""
+        self._recent = None
+        super().close()
+
+    # Building a soup call by call: open a base, then add to it; the matrix and the extrapolation last.
+
+    def add_backbone(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        load: Load = "map",
+        verify: Verification | Iterable[Verification] = (),
+        files: Mapping[str, Buffer] | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> int:
+        """Add a fine-tune of the base, a full checkpoint or a PEFT LoRA folder, and return its number.
+
+        The parameters are those of `open`. Drops the matrix and the extrapolation.
+        """
+        callbacks, index = Callbacks(), c_uint32()
+        wish, borrowed = open_options(callbacks, None, load, verify, files, progress)
+        self._borrowed.append(borrowed)
+        with LongCall(cancel) as call:
+            wish.cancel = call.flag._handle
+            status = C.bsoup_soup_add_backbone(self._handle, os.fsencode(path), byref(wish), byref(index))
+            callbacks.check(status)
+        self._recent = None
+        return index.value
+
+    def add_objective(
+        self,
+        name: str,
+        *,
+        label: str | None = None,
+        description: str | None = None,
+        default: float | None = None,
+        minimum: float = 0.0,
+        maximum: float = 1.0,
+        step: float = 0.01,
+    ) -> int:
+        """Add an objective and return its number. Drops the matrix and the extrapolation.
+
+        Parameters
+        ----------
+        default
+            Its part of the preference when none is given.
+        minimum, maximum
+            Guard rails on its part.
+        step
+            Of a slider.
+        """
+        wish, index = options(_structs.ObjectiveOptions, "bsoup_objective_options_init"), c_uint32()
+        wish.name = name.encode()
+        wish.label = None if label is None else label.encode()
+        wish.description = None if description is None else description.encode()
+        if default is not None:
+            wish.has_default, wish.default_weight = 1, default
+        wish.minimum, wish.maximum, wish.step = minimum, maximum, step
+        check(C.bsoup_soup_add_objective(self._handle, byref(wish), byref(index)))
+        self._recent = None
+        return index.value
+
+    def set_matrix(self, matrix: Sequence[Sequence[float]]) -> None:
+        """Set the backbone matrix: row i is the reward mix that backbone i was trained on."""
+        rows = [list(row) for row in matrix]
+        columns = len(rows[0]) if rows else 0
+        if any(len(row) != columns for row in rows):
+            raise error(Status.INVALID_ARGUMENT, "the rows of the matrix are not equally long")
+        values = doubles(value for row in rows for value in row)
+        check(C.bsoup_soup_set_matrix(self._handle, values, len(rows), columns))
+        self._recent = None
+
+    def set_bone_matrix(self, beta: float) -> None:
+        """Set Bone Soup's rule: beta on the diagonal, the rest equal. 1 is Rewarded Soup."""
+        check(C.bsoup_soup_set_bone_matrix(self._handle, beta))
+        self._recent = None
+
+    def set_extrapolation(self, factors: Sequence[float]) -> None:
+        """Set one stretch factor ≥ 1 per objective."""
+        values = doubles(factors)
+        check(C.bsoup_soup_set_extrapolation(self._handle, values, len(values)))
+        self._recent = None
+
+    def set_guard(self, max_abs_coefficient: float = 0.0, on_violation: Literal["reject", "clamp"] = "reject") -> None:
+        """Limit |coefficient| (0: no limit), and say what to do with a preference outside the objectives' limits."""
+        number = word(_constants.GUARDS, on_violation, "on_violation")
+        check(C.bsoup_soup_set_guard(self._handle, max_abs_coefficient, number))
+        self._recent = None
+
+    # Blends.
+
+    def blend(
+        self,
+        *,
+        background: bool = False,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+        **choice: Unpack[BlendChoice],
+    ) -> Blend:
+        """Make a blend.
+
+        Parameters
+        ----------
+        background
+            A fold goes on after the call returns: see `Blend.wait`.
+        progress
+            Gets the share of a fold; returning False cancels. In the background it runs on a thread of the library.
+        cancel
+            Of a fold, also one in the background.
+        """
+        return Blend(self, choice, background=background, progress=progress, cancel=cancel)
+
+    def solve(self, **choice: Unpack[BlendChoice]) -> BlendInfo:
+        """Return what `blend` would make, and make nothing. Its `memory` is what the blend would take."""
+        wish, raw, names = blend_options(choice), info(_structs.BlendInfo), self._objective_names()
+        preference, coefficients = (c_double * _constants.LIMIT)(), (c_double * _constants.LIMIT)()
+        check(C.bsoup_soup_solve(self._handle, byref(wish), preference, coefficients, byref(raw)))
+        return from_raw(raw, names, preference[: raw.objective_count], coefficients[: raw.backbone_count])
+
+    def blend_memory(self, **choice: Unpack[BlendChoice]) -> int:
+        """Return the bytes of large memory that `blend` would take."""
+        count = c_uint64()
+        check(C.bsoup_blend_memory(self._handle, byref(blend_options(choice)), byref(count)))
+        return count.value
+
+    def move_slider(self, preference: Preference, objective: str, value: float) -> dict[str, float]:
+        """Return the preference after one slider moved; the other objectives share the rest in their proportions."""
+        names = self._objective_names()
+        if objective not in names:
+            raise error(Status.NOT_FOUND, f"no objective {objective!r} among {', '.join(names)}")
+        if isinstance(preference, Mapping):
+            unknown = sorted(set(preference) - set(names))
+            if unknown:
+                raise error(Status.NOT_FOUND, f"no objective {unknown[0]!r} among {', '.join(names)}")
+            preference = [preference.get(name, 0.0) for name in names]
+        parts = doubles(preference)
+        check(C.bsoup_soup_move_slider(self._handle, parts, len(parts), names.index(objective), value))
+        return dict(zip(names, parts))
+
+    # Generating.
+
+    def generate(self, prompt: Prompt, *, blend: Blend | None = None, **request: Unpack[Request]) -> Generation:
+        """Return the text that follows the prompt, on a blend or at the point that the request says.
+
+        The blend that is made for a call is kept for the next one at the same point, as a fold takes time; `close`
+        lets it go.
+        """
+        choice, how, rest = split(request, "generate()")
+        return self._at(blend, choice).generate(prompt, **rest, **how)
+
+    def stream(self, prompt: Prompt, *, blend: Blend | None = None, **request: Unpack[Request]) -> Iterator[str]:
+        """Return an iterator over the pieces of the text that follows the prompt, as they are written."""
+        choice, how, rest = split(request, "stream()")
+        return self._at(blend, choice).stream(prompt, **rest, **how)
+
+    def generate_many(
+        self,
+        prompts: Sequence[Prompt],
+        preferences: Sequence[Preference] | None = None,
+        *,
+        blends: Sequence[Blend] | None = None,
+        **request: Unpack[Request],
+    ) -> list[Generation]:
+        """Return the texts that follow the prompts, stepped together.
+
+        Parameters
+        ----------
+        preferences
+            One per prompt; without it, all texts are written at the point that the request says.
+        blends
+            One per prompt, instead.
+        """
+        choice, how, rest = split(request, "generate_many()")
+        for name, given in (("preferences", preferences), ("blends", blends)):
+            if given is not None and len(given) != len(prompts):
+                raise error(Status.INVALID_ARGUMENT, f"{len(prompts)} prompts and {len(given)} {name}")
+        if blends is None:
+            made: dict[object, Blend] = {}
+            blends = []
+            for choice in [BlendChoice(**{**choice, "preference": one}) for one in preferences or ()]:
+                key = choice_key(choice)
+                made[key] = made.get(key) or self.blend(**choice)
+                blends.append(made[key])
+            blends = blends or [self._at(None, choice)] * len(prompts)
+        return generate.many(blends, prompts, how, rest.get("context", 0), rest.get("kv_format"))
+
+    def session(
+        self,
+        *,
+        blend: Blend | None = None,
+        context: int = 0,
+        kv_format: Format | None = None,
+        **choice: Unpack[BlendChoice],
+    ) -> Session:
+        """Return a new session on a blend, or at the point that is chosen; see `Blend.session`."""
+        return self._at(blend, choice).session(context=context, kv_format=kv_format)
+
+    def _at(self, blend: Blend | None, choice: BlendChoice) -> Blend:
+        if blend is not None:
+            if choice_key(choice) != ():
+                raise error(Status.INVALID_ARGUMENT, f"blend and {next(iter(choice))} exclude each other")
+            return blend
+        key, recent = choice_key(choice), self._recent
+        if recent and recent[0] == key and not recent[1].closed and not self.closed:
+            return recent[1]
+        made = self.blend(**choice)
+        self._recent = key, made
+        return made
+
+    # Inspecting.
+
+    @property
+    def info(self) -> SoupInfo:
+        """The base's shape, and the soup's limits."""
+        return read_soup(self._handle)
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What is rewarded."""
+        handle = self._handle
+        return tuple(read_objective(handle, index) for index in range(raw_soup(handle).objective_count))
+
+    def _objective_names(self) -> list[str]:
+        return [objective.name for objective in self.objectives]
+
+    @property
+    def backbones(self) -> tuple[Backbone, ...]:
+        """The fine-tunes."""
+        handle = self._handle
+        return tuple(read_backbone(handle, index) for index in range(raw_soup(handle).backbone_count))
+
+    @property
+    def presets(self) -> dict[str, Mapping[str, float]]:
+        """Preferences that have a name."""
+        handle, names = self._handle, self._objective_names()
+        return dict(read_preset(handle, index, names) for index in range(raw_soup(handle).preset_count))
+
+    @property
+    def matrix(self) -> tuple[tuple[float, ...], ...] | None:
+        """The backbone matrix; None where none is set."""
+        raw = raw_soup(self._handle)
+        rows, columns = raw.backbone_count, raw.objective_count
+        values = (c_double * (rows * columns))()
+        status = C.bsoup_soup_matrix(self._handle, values, len(values))
+        if status == Status.NOT_FOUND:
+            return None
+        check(status)
+        return tuple(tuple(values[row * columns : (row + 1) * columns]) for row in range(rows))
+
+    @property
+    def end_tokens(self) -> tuple[int, ...]:
+        """The model's end tokens."""
+        values, count = POINTER(c_int32)(), c_size_t()
+        check(C.bsoup_soup_end_tokens(self._handle, byref(values), byref(count)))
+        return tuple(values[: count.value]) if count.value else ()
+
+    # Text.
+
+    def tokenize(
+        self, text: str, *, special: bool = True, parse_special: bool = False, cancel: Cancel | None = None
+    ) -> list[int]:
+        """Return the tokens of a text.
+
+        Parameters
+        ----------
+        special
+            Add the tokens that the tokenizer puts around a text (BOS).
+        parse_special
+            Take the spelling of a special token for that token.
+        """
+        encoded, flags, count = text.encode(), tokenize_flags(special, parse_special), c_size_t()
+        capacity = len(encoded) + 16
+        with LongCall(cancel) as call:
+            while True:
+                values = (c_int32 * capacity)()
+                check(
+                    C.bsoup_soup_tokenize(
+                        *(self._handle, encoded, len(encoded), flags),
+                        *(call.flag._handle, values, capacity, byref(count)),
+                    )
+                )
+                if count.value <= capacity:
+                    return values[: count.value]
+                capacity = count.value
+
+    def detokenize(self, tokens: Sequence[int], *, skip_special: bool = False) -> str:
+        """Return the text of tokens, invalid UTF-8 replaced by U+FFFD."""
+        values, size = token_array(tokens), c_size_t()
+        flags = skip_special * _constants.DETOKENIZE_SKIP_SPECIAL
+
+        def call(buffer: Any, capacity: int) -> int:
+            return int(C.bsoup_soup_detokenize(self._handle, values, len(values), flags, buffer, capacity, byref(size)))
+
+        return _text(call, size, 8 * len(values) + 64).decode()
+
+    def token(self, token: int) -> bytes:
+        """Return the bytes that a token adds to a text, which need not be whole characters."""
+        size, special = c_size_t(), c_uint32()
+
+        def call(buffer: Any, capacity: int) -> int:
+            return int(C.bsoup_soup_token(self._handle, token, buffer, capacity, byref(size), byref(special)))
+
+        return _text(call, size, 64)
+
+    def is_special(self, token: int) -> bool:
+        """Return whether a token is a special one."""
+        size, special = c_size_t(), c_uint32()
+        check(C.bsoup_soup_token(self._handle, token, None, 0, byref(size), byref(special)))
+        return bool(special.value)
+
+
+def _text(call: Any, size: c_size_t, capacity: int) -> bytes:
+    """Return the bytes that a call writes, given room for them."""
+    while True:
+        buffer = create_string_buffer(capacity)
+        check(call(buffer, capacity))
+        if size.value <= capacity:
+            return buffer.raw[: size.value]
+        capacity = size.value
