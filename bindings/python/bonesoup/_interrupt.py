@@ -104,7 +104,7 @@ class LongCall:
         if self._own:
             self.flag.close()
         if pending:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt from None
 
     def _unwatch(self) -> bool:
         """Put back what `_watch` changed and return whether a SIGINT came meanwhile."""
