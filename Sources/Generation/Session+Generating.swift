@@ -36,8 +36,10 @@ extension Session {
   ) throws(BoneSoupError) -> (text: GeneratedText, failure: BoneSoupError?) {
     let result = try GeneratedText(topCount: options.sampling.topLogProbabilities, allocator: engine.allocator)
     generation = nil
-    result.promptTokenCount = try append(
-      text: prompt.text, addSpecial: prompt.addsSpecial, parseSpecial: prompt.parsesSpecial, monitor: monitor)
+    if !prompt.text.isEmpty || blend.soup.base.tokenizer != nil {  // tokens that were appended need none
+      result.promptTokenCount = try append(
+        text: prompt.text, addSpecial: prompt.addsSpecial, parseSpecial: prompt.parsesSpecial, monitor: monitor)
+    }
     guard tokenCount > 0 else {
       throw .notReady(
         "the session and the prompt are empty, and the tokenizer adds nothing: there is nothing to follow")

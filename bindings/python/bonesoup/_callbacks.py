@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from ctypes import addressof, c_float, c_int32
 from typing import Any, Callable, Optional
 
@@ -26,6 +27,14 @@ def view(pointer: Any, count: int, kind: Any, letter: Any, owner: object = None)
     return memoryview(array).cast("B").cast(letter)
 
 
+def take_back(borrowed: memoryview[Any] | None, array: weakref.ref[Any]) -> None:
+    """Release a view of borrowed memory. `array` is its `obj`, which lives as long as anything that was made of it."""
+    if borrowed is not None:
+        borrowed.release()
+    if array() is not None:
+        raise BufferError("a slice, an array or the like of a view of borrowed memory is still in use")
+
+
 class Callbacks:
     """The callbacks of one call, or of one begun generation, alive as long as this object."""
 
@@ -47,8 +56,12 @@ class Callbacks:
     def logits(self, function: LogitsHook) -> Any:
         def hook(logits: Any, count: int, tokens: Any, token_count: int, context: Any) -> bool | None:
             values, text = view(logits, count, c_float, "f"), view(tokens, token_count, c_int32, "i").toreadonly()
-            with values, text:  # released: a later use of them is an exception
-                return function(values, text)
+            arrays = weakref.ref(values.obj), weakref.ref(text.obj)
+            with values, text:  # released at the end, so that a later use is an exception
+                result = function(values, text)
+            for array in arrays:
+                take_back(None, array)
+            return result
 
         return self._keep(LogitsFn(self._guarded(hook)))
 

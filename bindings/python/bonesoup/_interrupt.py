@@ -35,6 +35,7 @@ class _Watcher:
         os.set_blocking(self.descriptor, False)
         self.forward = -1  # where the host wants such bytes
         self.main: list[Cancel] = []  # the flags of the main thread's calls
+        self._settled = threading.Event()
         threading.Thread(target=self._watch, name="bonesoup-interrupt", daemon=True).start()
 
     def _watch(self) -> None:
@@ -44,20 +45,34 @@ class _Watcher:
                 self.cancel()
             if self.forward >= 0:
                 with suppress(OSError):
-                    os.write(self.forward, signals)
+                    os.write(self.forward, signals.replace(_SETTLE, b""))
+            if _SETTLE in signals:
+                self._settled.set()
+
+    def settle(self) -> None:
+        """Wait until a signal that Python's handler has seen is through here too, so that it meets no later call."""
+        if _seen:
+            self._settled.clear()
+            os.write(self.descriptor, _SETTLE)
+            self._settled.wait(_SETTLE_SECONDS)
 
     def cancel(self) -> None:
         for flag in tuple(self.main):
             flag.request()
 
 
+_SETTLE = b"\0"  # no signal's number
+_SETTLE_SECONDS = 1.0
+
 _watcher: _Watcher | None = None
 _raises = False  # whether our handler may raise: in callbacks
 _pending = False  # whether a SIGINT came while it might not
+_seen = False  # whether our handler has run in this call
 
 
 def _on_interrupt(number: int, frame: FrameType | None) -> None:
-    global _pending
+    global _pending, _seen
+    _seen = True
     if _raises:
         raise KeyboardInterrupt
     _pending = True
@@ -84,18 +99,18 @@ class LongCall:
         return self
 
     def _watch(self) -> None:
-        global _watcher, _raises, _pending
+        global _watcher, _raises, _pending, _seen
         self._handler = signal.getsignal(signal.SIGINT)
         self._outermost = self._handler is not _on_interrupt
         if self._outermost:
-            _pending = False
+            _pending = _seen = False
         _raises = False
         signal.signal(signal.SIGINT, _on_interrupt)
-        watcher = _watcher = _watcher or _Watcher()
-        self._descriptor = signal.set_wakeup_fd(watcher.descriptor, warn_on_full_buffer=False)
-        if self._descriptor != watcher.descriptor:
-            watcher.forward = self._descriptor
-        watcher.main.append(self.flag)
+        self._watcher = _watcher = _watcher or _Watcher()
+        self._descriptor = signal.set_wakeup_fd(_watcher.descriptor, warn_on_full_buffer=False)
+        if self._outermost:
+            _watcher.forward = self._descriptor
+        _watcher.main.append(self.flag)
         self._watches = True
 
     def __exit__(self, *exception: object) -> None:
@@ -109,10 +124,11 @@ class LongCall:
     def _unwatch(self) -> bool:
         """Put back what `_watch` changed and return whether a SIGINT came meanwhile."""
         global _raises, _pending
-        if _watcher:
-            _watcher.main.pop()
+        self._watcher.main.pop()
         with suppress(OSError, ValueError):  # the host may have closed it
             signal.set_wakeup_fd(self._descriptor, warn_on_full_buffer=False)
+        if self._outermost:
+            self._watcher.settle()
         if self._outermost and signal.getsignal(signal.SIGINT) is _on_interrupt:
             signal.signal(signal.SIGINT, self._handler)
         pending, _pending = _pending, False

@@ -24,6 +24,7 @@ from bonesoup.generate import room, stream
 from bonesoup.generation import Generation, GenerationHandle
 from bonesoup.options import BlendChoice, Format, GenerateOptions, Prompt
 from bonesoup.session import Session, finished
+from bonesoup.soup_info import raw_soup
 
 if TYPE_CHECKING:
     from bonesoup.soup import Soup
@@ -60,6 +61,7 @@ class Blend(Handle):
         self._callbacks = Callbacks()
         super().__init__((soup._borrowed, self._callbacks, cancel))
         names = soup._objective_names()
+        self._context = raw_soup(soup._handle).context
         wish = blend_options(choice)
         wish.background = background
         if progress is not None:
@@ -165,7 +167,7 @@ class Blend(Handle):
     ) -> Generation:
         """Return the text that follows the prompt. `context`: positions at most; 0: as many as the call can need."""
         if not isinstance(prompt, str):
-            with self.session(context=context or room(prompt, how), kv_format=kv_format) as session:
+            with self.session(context=context or room(self, prompt, how), kv_format=kv_format) as session:
                 return session.generate(prompt, **how)
         text, callbacks, result = prompt.encode(), Callbacks(), GenerationHandle()
         wish = generate_options(how, callbacks)

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 _DEFAULT_TOKENS = 256
 
 
-def room(prompt: Prompt, how: GenerateOptions) -> int:
-    """Return a context that has room for the prompt and the new tokens.
+def room(blend: Blend, prompt: Prompt, how: GenerateOptions) -> int:
+    """Return a context that has room for the prompt and the new tokens, or the model's where that is less.
 
     Memory is taken as it is used, so more than needed costs nothing. A token holds a byte at least, and a normalizer
     makes three bytes of a space.
     """
     new = how.get("max_tokens", _DEFAULT_TOKENS)
-    return new + (3 * len(prompt.encode()) + 16 if isinstance(prompt, str) else len(prompt))
+    needed = new + (3 * len(prompt.encode()) + 16 if isinstance(prompt, str) else len(prompt))
+    return min(needed, blend._context)
 
 
 def _refuse_on_text(how: GenerateOptions) -> None:
@@ -37,7 +38,7 @@ class _Text:
     def __init__(
         self, blend: Blend, prompt: Prompt, how: GenerateOptions, context: int, kv_format: Format | None
     ) -> None:
-        self.session = Session(blend, context=context or room(prompt, how), kv_format=kv_format)
+        self.session = Session(blend, context=context or room(blend, prompt, how), kv_format=kv_format)
         try:
             self.prompt_tokens = self.session.append(
                 prompt,

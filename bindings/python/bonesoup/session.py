@@ -8,10 +8,10 @@ import weakref
 from collections.abc import Sequence
 from contextlib import nullcontext
 from ctypes import POINTER, byref, c_float, c_int32, c_size_t, c_void_p
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bonesoup import _constants, _structs
-from bonesoup._callbacks import Callbacks, Progress, view
+from bonesoup._callbacks import Callbacks, Progress, take_back, view
 from bonesoup._convert import info, name_of, options, put, word
 from bonesoup._convert import tokens as token_array
 from bonesoup._handle import Handle, check
@@ -76,7 +76,7 @@ class Session(Handle):
         super().__init__((blend._keep,))
         self._blend = blend.info
         self._callbacks = Callbacks()  # of the begun generation
-        self._views: list[weakref.ref[memoryview[float]]] = []
+        self._views: list[tuple[weakref.ref[memoryview[float]], weakref.ref[Any]]] = []
         wish = session_options(context, kv_format)
         check(C.bsoup_session_create(blend._handle, byref(wish), byref(self._pointer)))
 
@@ -169,8 +169,8 @@ class Session(Handle):
             its positions with `all_logits`.
         copy
             False: a view of the session's own memory. Every call that changes the session (append, rewind, set_blend,
-            generate, begin, decode, next, close) releases the view, and raises BufferError and changes nothing while
-            a NumPy array or the like still uses it. Do not slice or cast such a view: what comes of that is not seen.
+            generate, begin, decode, next, close) releases it, and raises BufferError and changes nothing else while
+            something made of it is in use: a slice, a NumPy array.
 
         Returns
         -------
@@ -182,7 +182,7 @@ class Session(Handle):
         if copy:
             return memoryview(bytearray(borrowed)).cast("f")
         borrowed = borrowed.toreadonly()
-        self._views.append(weakref.ref(borrowed))
+        self._views.append((weakref.ref(borrowed), weakref.ref(borrowed.obj)))
         return borrowed
 
     def generate(self, prompt: Prompt = "", **how: Unpack[GenerateOptions]) -> Generation:
@@ -231,9 +231,8 @@ class Session(Handle):
     def _changes(self) -> None:
         """Take back the views of logits, which end with a call that changes the session."""
         while self._views:
-            borrowed = self._views[-1]()
-            if borrowed is not None:
-                borrowed.release()
+            borrowed, array = self._views[-1]
+            take_back(borrowed(), array)
             self._views.pop()
 
 

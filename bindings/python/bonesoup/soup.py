@@ -72,6 +72,7 @@ class Soup(Handle):
     def __init__(self) -> None:
         self._borrowed: list[object] = []
         super().__init__((self._borrowed,))
+        self._names: list[str] | None = None  # of the objectives
         self._recent: tuple[object, Blend] | None = None  # the blend of the last call that made one by the way
 
     @classmethod
@@ -186,6 +187,7 @@ class Soup(Handle):
             wish.has_default, wish.default_weight = 1, default
         wish.minimum, wish.maximum, wish.step = minimum, maximum, step
         check(C.bsoup_soup_add_objective(self._handle, byref(wish), byref(index)))
+        self._names = None
         self._recent = None
         return index.value
 
@@ -350,7 +352,10 @@ class Soup(Handle):
         return tuple(read_objective(handle, index) for index in range(raw_soup(handle).objective_count))
 
     def _objective_names(self) -> list[str]:
-        return [objective.name for objective in self.objectives]
+        names = self._names
+        if names is None:
+            names = self._names = [objective.name for objective in self.objectives]
+        return names
 
     @property
     def backbones(self) -> tuple[Backbone, ...]:

@@ -13,7 +13,7 @@ import pytest
 import bonesoup
 from support import MODELS, SOUPS, Shape, random_model
 
-TOKENS = [index % 200 for index in range(300)]
+TOKENS = [index % 200 for index in range(200)]
 
 
 class Boom(Exception):

@@ -190,7 +190,7 @@ def test_logit_bias_and_the_order_of_equals(soup: bonesoup.Soup) -> None:
 def test_penalties_keep_from_repeating(soup: bonesoup.Soup) -> None:
     how = {"max_tokens": 40, "ignore_end": True}
     plain = soup.generate("The dog", **how)  # type: ignore[arg-type]
-    for penalty in ({"repetition_penalty": 1e6}, {"presence_penalty": 1e4}, {"frequency_penalty": 1e4}):
+    for penalty in ({"repetition_penalty": 1000.0}, {"presence_penalty": 1000.0}, {"frequency_penalty": 1000.0}):
         generation = soup.generate("The dog", **how, **penalty)  # type: ignore[arg-type]
         seen = [*soup.tokenize("The dog"), *generation.tokens]
         assert len(set(seen)) == len(seen), penalty

@@ -132,6 +132,7 @@ def test_in_a_load(tmp_path: pathlib.Path) -> None:
     header = header.replace(b"[0, 256]", b"[%d, 256]" % vocab)
     start = len(body)
     header = header.replace(b"[%d, %d]" % (start, start), b"[%d, %d]" % (start, start + size))
+    header += b" " * (-len(header) % 8)
     with path.open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header + body)
         file.truncate(8 + len(header) + len(body) + size)

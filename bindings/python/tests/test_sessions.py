@@ -215,18 +215,21 @@ def test_an_array_on_a_view_of_logits_holds_off_changes(soup: bonesoup.Soup) -> 
     session.decode()
     array = numpy.asarray(session.logits(copy=False))
     assert array.dtype == numpy.float32
+    part = session.logits(copy=False)[3:5]
     for change in (session.close, session.decode, lambda: session.append([1]), lambda: session.rewind(1), session.next):
         with pytest.raises(BufferError):
             change()
     assert session.tokens == TOKENS[:4]
     assert same_bits(array.copy(), last_logits(session))
     del array
+    pytest.raises(BufferError, session.append, [1])
+    del part
     session.append([1])
     session.close()
 
 
 def test_a_session_used_by_two_threads_is_busy(soup: bonesoup.Soup) -> None:
-    with soup.session(context=4096) as session:
+    with soup.session() as session:
         started, seen = threading.Event(), []
 
         def hook(logits: memoryview[float], tokens: memoryview[int]) -> None:
@@ -273,7 +276,7 @@ def test_two_turns_continue_the_same_text(soup: bonesoup.Soup) -> None:
 def test_memory_of_a_session_is_told_beforehand(soup: bonesoup.Soup) -> None:
     with soup.blend() as blend:
         f32, f16 = (blend.session_memory(context=256, kv_format=name) for name in ("f32", "f16"))
-        assert f32 == 2 * f16 > 0
+        assert 0 < f16 < f32 < 2.1 * f16
         with blend.session(context=256) as session:
             session.append((TOKENS * 2)[:256])
             session.decode()

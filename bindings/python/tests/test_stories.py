@@ -112,7 +112,7 @@ def cases() -> Iterator[tuple[str, str, BlendKind]]:
                 yield model, family, "live"
 
 
-@pytest.mark.parametrize(("model", "family", "kind"), cases())
+@pytest.mark.parametrize(("model", "family", "kind"), list(cases()))
 def test_tinysoup_has_the_expected_logits_and_text(
     model: str, family: str, kind: BlendKind, tinysoups: dict[str, bonesoup.Soup]
 ) -> None:
