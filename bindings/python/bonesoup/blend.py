@@ -24,7 +24,6 @@ from bonesoup.generate import room, stream
 from bonesoup.generation import Generation, GenerationHandle
 from bonesoup.options import BlendChoice, Format, GenerateOptions, Prompt
 from bonesoup.session import Session, finished
-from bonesoup.soup_info import raw_soup
 
 if TYPE_CHECKING:
     from bonesoup.soup import Soup
@@ -61,7 +60,7 @@ class Blend(Handle):
         self._callbacks = Callbacks()
         super().__init__((soup._borrowed, self._callbacks, cancel))
         names = soup._objective_names()
-        self._context = raw_soup(soup._handle).context
+        self._context = soup._context
         wish = blend_options(choice)
         wish.background = background
         if progress is not None:
@@ -69,7 +68,11 @@ class Blend(Handle):
         with LongCall(cancel) as call:
             if cancel is not None or not background:
                 wish.cancel = call.flag._handle
-            self._callbacks.check(C.bsoup_blend_create(soup._handle, byref(wish), byref(self._pointer)))
+            status = C.bsoup_blend_create(soup._handle, byref(wish), byref(self._pointer))
+            if background:
+                check(status)  # what a callback raises meanwhile is for `wait`
+            else:
+                self._callbacks.check(status)
         if background:
             _background.add(self)
         self.info = self._read(names)

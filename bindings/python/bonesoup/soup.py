@@ -72,6 +72,7 @@ class Soup(Handle):
     def __init__(self) -> None:
         self._borrowed: list[object] = []
         super().__init__((self._borrowed,))
+        self._context = 0  # positions that the model was made for
         self._names: list[str] | None = None  # of the objectives
         self._recent: tuple[object, Blend] | None = None  # the blend of the last call that made one by the way
 
@@ -124,6 +125,7 @@ class Soup(Handle):
         with LongCall(cancel) as call:
             wish.cancel = call.flag._handle
             callbacks.check(C.bsoup_soup_open(home, os.fsencode(path), byref(wish), byref(soup._pointer)))
+        soup._context = soup.info.context
         return soup
 
     def close(self) -> None:
