@@ -41,6 +41,7 @@ extension Vocabulary {
   static func read(
     _ value: JSONValue, allocator: Allocator, monitor: Monitor
   ) throws(BoneSoupError) -> Vocabulary {
+    try value.requireCount(atMost: Self.idLimit)
     var made = try Vocabulary(pieceCount: value.count, allocator: allocator)
     var decoded = try Vector<UInt8>(allocator: allocator, purpose: "a piece of the vocabulary")
     var index = 0
@@ -67,6 +68,7 @@ extension MergeTable {
   static func read(
     _ value: JSONValue, _ vocabulary: borrowing Vocabulary, allocator: Allocator, monitor: Monitor
   ) throws(BoneSoupError) -> MergeTable {
+    try value.requireCount(atMost: Vocabulary.idLimit)
     var made = try MergeTable(limit: value.count, allocator: allocator)
     var text = try Vector<UInt8>(allocator: allocator, purpose: "a merge")
     var index = 0
@@ -86,6 +88,11 @@ extension MergeTable {
 }
 
 extension JSONValue {
+  /// Before memory is taken for all of them.
+  fileprivate func requireCount(atMost limit: Int) throws(BoneSoupError) {
+    guard count <= limit else { throw unsupported("has \(count) entries; at most \(limit) are supported") }
+  }
+
   /// A string's decoded bytes: where they stand in the file, or in `decoded`.
   fileprivate func bytes(decoded: inout Vector<UInt8>) throws(BoneSoupError) -> UTF8Bytes {
     guard hasEscapes else { return rawBytes.bindMemory(to: UInt8.self) }

@@ -1,3 +1,4 @@
+import Glibc
 import Platform
 import Synchronization
 
@@ -27,7 +28,7 @@ final class CharacterClasses: @unchecked Sendable {
 
   init(allocator: Allocator) throws(BoneSoupError) {
     buffer = try Buffer(byteCount: Self.scalarCount, allocator: allocator, purpose: "the character classes")
-    buffer.pointer.initializeMemory(as: UInt8.self, repeating: 0, count: Self.scalarCount)
+    memset(buffer.pointer, 0, Self.scalarCount)
     table = UnsafePointer(buffer.pointer.assumingMemoryBound(to: Atomic<UInt8>.self))
   }
 

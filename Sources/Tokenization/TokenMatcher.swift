@@ -57,7 +57,7 @@ struct TokenMatcher: ~Copyable {
   func find(in text: UTF8Bytes, from start: Int, monitor: Monitor) throws(BoneSoupError) -> Match? {
     guard !patterns.isEmpty else { return nil }
     for position in start..<max(text.count, start) {
-      if position & 0xFFF == 0xFFF { try monitor.check() }
+      if position & 0x3FF == 0x3FF { try monitor.check() }
       let candidates = starts[Int(text[position])]
       if !candidates.isEmpty, let match = longest(at: position, in: text, candidates) { return match }
     }

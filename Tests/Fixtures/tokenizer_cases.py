@@ -124,7 +124,7 @@ def cases(path: pathlib.Path, count: int, seed: int, *, every_code_point: bool =
         ids = [texts.random.randrange(size) for _ in range(texts.random.randrange(12))]
         sequences.append({"ids": ids} | decoded(decoder, ids))
     return {
-        "tokenizer": str(path),
+        "tokenizer": str(path.resolve()),
         "texts": [
             text_case(tokenizer, decoder, text) for text in ["", " ", "\n"] + [texts.text() for _ in range(count - 3)]
         ],
