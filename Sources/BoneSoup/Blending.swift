@@ -74,9 +74,9 @@ public func bsoup_blend_create(
   _ soup: OpaquePointer!, _ options: UnsafePointer<bsoup_blend_options>!,
   _ blend: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  blend?.pointee = nil
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(blend, "blend")
-    target.pointee = nil
     let soup = try Handles.take(soup, SoupBox.self).soup
     let raw = try Structs.read(options, blendDefaults, "bsoup_blend_options")
     let request = try BlendRequest(raw)
@@ -105,7 +105,8 @@ public func bsoup_blend_free(_ blend: OpaquePointer!) { Handles.free(blend, Blen
 public func bsoup_blend_memory(
   _ soup: OpaquePointer!, _ options: UnsafePointer<bsoup_blend_options>!, _ bytes: UnsafeMutablePointer<UInt64>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  bytes?.pointee = 0
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(bytes, "bytes")
     let soup = try Handles.take(soup, SoupBox.self).soup
     let raw = try Structs.read(options, blendDefaults, "bsoup_blend_options")

@@ -9,8 +9,8 @@ public func bsoup_soup_add_backbone(
   _ soup: OpaquePointer!, _ path: UnsafePointer<CChar>!, _ options: UnsafePointer<bsoup_open_options>!,
   _ index: UnsafeMutablePointer<UInt32>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
-    index?.pointee = 0
+  index?.pointee = 0
+  return Call.run { (call) throws(BoneSoupError) in
     let box = try Handles.take(soup, SoupBox.self)
     let path = try Arguments.string(path, "path")
     let request = try OpenRequest(options, call)
@@ -44,8 +44,8 @@ public func bsoup_objective_options_init(
 public func bsoup_soup_add_objective(
   _ soup: OpaquePointer!, _ options: UnsafePointer<bsoup_objective_options>!, _ index: UnsafeMutablePointer<UInt32>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
-    index?.pointee = 0
+  index?.pointee = 0
+  return Call.run { (call) throws(BoneSoupError) in
     let box = try Handles.take(soup, SoupBox.self)
     let raw = try Structs.read(options, objectiveDefaults, "bsoup_objective_options")
     var objective = try Objective(name: try Arguments.string(raw.name, "name", maximum: 64))

@@ -45,14 +45,17 @@ public func bsoup_engine_options_init(_ options: UnsafeMutablePointer<bsoup_engi
 public func bsoup_engine_create(
   _ options: UnsafePointer<bsoup_engine_options>!, _ engine: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  engine?.pointee = nil
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(engine, "engine")
-    target.pointee = nil
     let options = try Structs.read(options, engineDefaults, "bsoup_engine_options")
     guard options.thread_count <= 1024 else {
       throw .invalidArgument("thread_count is \(options.thread_count); at most 1024 are possible")
     }
     let cpus = try Arguments.values(options.cpus, Int(options.cpu_count), "cpus").map(Int.init)
+    for cpu in cpus where !ProcessorSet.contains(cpu) {
+      throw .invalidArgument("cpus names CPU \(cpu), which this thread may not run on")
+    }
     var host: Allocator.Host?
     switch (options.allocate, options.deallocate) {
     case (nil, nil): break
@@ -86,7 +89,8 @@ public func bsoup_engine_free(_ engine: OpaquePointer!) { Handles.free(engine, E
 
 @c @implementation
 public func bsoup_engine_memory(_ engine: OpaquePointer!, _ bytes: UnsafeMutablePointer<UInt64>!) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  bytes?.pointee = 0
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(bytes, "bytes")
     target.pointee = UInt64(max(0, try DefaultEngine.resolve(engine).allocator.bytesInUse))
   }
@@ -94,9 +98,9 @@ public func bsoup_engine_memory(_ engine: OpaquePointer!, _ bytes: UnsafeMutable
 
 @c @implementation
 public func bsoup_cancel_create(_ cancel: UnsafeMutablePointer<OpaquePointer?>!) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  cancel?.pointee = nil
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(cancel, "cancel")
-    target.pointee = nil
     target.pointee = OpaquePointer(bitPattern: UInt(try CancelToken.make().value))
   }
 }

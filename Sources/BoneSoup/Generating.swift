@@ -135,8 +135,8 @@ public func bsoup_generate(
   _ blend: OpaquePointer!, _ prompt: UnsafePointer<CChar>!, _ prompt_size: Int,
   _ options: UnsafePointer<bsoup_generate_options>!, _ generation: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
-    generation?.pointee = nil
+  generation?.pointee = nil
+  return Call.run { (call) throws(BoneSoupError) in
     let blend = try Handles.take(blend, Blend.self)
     let prompt = try Arguments.text(prompt, prompt_size, "prompt")
     let request = try GenerateRequest(options)
@@ -147,6 +147,7 @@ public func bsoup_generate(
     let session = try Session(
       blend, context: request.raw.context == 0 ? max(need, 1) : Int(request.raw.context),
       type: try Arguments.format(request.raw.kv_format, "kv_format"))
+    try session.acquire(call.host)
     try request.generate(on: session, prompt: prompt, call: call, into: generation)
   }
 }

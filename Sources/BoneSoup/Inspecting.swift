@@ -151,9 +151,9 @@ public func bsoup_soup_tokenize(
   _ soup: OpaquePointer!, _ text: UnsafePointer<CChar>!, _ size: Int, _ tokenize: UInt32, _ cancel: OpaquePointer!,
   _ tokens: UnsafeMutablePointer<Int32>!, _ capacity: Int, _ count: UnsafeMutablePointer<Int>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  count?.pointee = 0
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(count, "count")
-    target.pointee = 0
     let soup = try Handles.take(soup, SoupBox.self).soup
     let flags = try TokenizeFlags(tokenize)
     let room = try Arguments.room(tokens, capacity, "tokens")
@@ -170,9 +170,9 @@ public func bsoup_soup_detokenize(
   _ soup: OpaquePointer!, _ tokens: UnsafePointer<Int32>!, _ token_count: Int, _ detokenize: UInt32,
   _ text: UnsafeMutablePointer<CChar>!, _ capacity: Int, _ size: UnsafeMutablePointer<Int>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  size?.pointee = 0
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(size, "size")
-    target.pointee = 0
     let soup = try Handles.take(soup, SoupBox.self).soup
     let skipsSpecial = try Arguments.flags(detokenize, among: Int(BSOUP_DETOKENIZE_SKIP_SPECIAL), "detokenize") != 0
     let room = try Arguments.room(text, capacity, "text")
@@ -188,9 +188,9 @@ public func bsoup_soup_token(
   _ soup: OpaquePointer!, _ token: Int32, _ bytes: UnsafeMutablePointer<CChar>!, _ capacity: Int,
   _ size: UnsafeMutablePointer<Int>!, _ special: UnsafeMutablePointer<UInt32>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  size?.pointee = 0
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(size, "size")
-    target.pointee = 0
     let soup = try Handles.take(soup, SoupBox.self).soup
     let tokenizer = try soup.base.requireTokenizer()
     guard tokenizer.piece(token) != nil else {
@@ -208,11 +208,11 @@ public func bsoup_soup_token(
 public func bsoup_soup_end_tokens(
   _ soup: OpaquePointer!, _ tokens: UnsafeMutablePointer<UnsafePointer<Int32>?>!, _ count: UnsafeMutablePointer<Int>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  tokens?.pointee = nil
+  count?.pointee = 0
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(tokens, "tokens")
     let size = try Arguments.required(count, "count")
-    target.pointee = nil
-    size.pointee = 0
     let found = try Handles.take(soup, SoupBox.self).endTokens()
     target.pointee = found.baseAddress
     size.pointee = found.count

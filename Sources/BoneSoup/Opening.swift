@@ -70,9 +70,9 @@ public func bsoup_soup_open(
   _ engine: OpaquePointer!, _ path: UnsafePointer<CChar>!, _ options: UnsafePointer<bsoup_open_options>!,
   _ soup: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  soup?.pointee = nil
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(soup, "soup")
-    target.pointee = nil
     let engine = try DefaultEngine.resolve(engine)
     let path = try Arguments.string(path, "path")
     let request = try OpenRequest(options, call)

@@ -41,9 +41,9 @@ public func bsoup_session_create(
   _ blend: OpaquePointer!, _ options: UnsafePointer<bsoup_session_options>!,
   _ session: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  session?.pointee = nil
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(session, "session")
-    target.pointee = nil
     let blend = try Handles.take(blend, Blend.self)
     let raw = try readSessionOptions(options)
     try Handles.give(
@@ -60,7 +60,8 @@ public func bsoup_session_free(_ session: OpaquePointer!) { Handles.free(session
 public func bsoup_session_memory(
   _ blend: OpaquePointer!, _ options: UnsafePointer<bsoup_session_options>!, _ bytes: UnsafeMutablePointer<UInt64>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  bytes?.pointee = 0
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(bytes, "bytes")
     let blend = try Handles.take(blend, Blend.self)
     let raw = try readSessionOptions(options)
@@ -89,8 +90,8 @@ public func bsoup_session_append_text(
   _ session: OpaquePointer!, _ text: UnsafePointer<CChar>!, _ size: Int, _ tokenize: UInt32,
   _ cancel: OpaquePointer!, _ count: UnsafeMutablePointer<Int>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
-    count?.pointee = 0
+  count?.pointee = 0
+  return Call.run { (call) throws(BoneSoupError) in
     try Session.use(session, call) { (session) throws(BoneSoupError) in
       let flags = try TokenizeFlags(tokenize)
       let added = try session.append(
@@ -112,9 +113,9 @@ public func bsoup_session_rewind(_ session: OpaquePointer!, _ count: Int) -> bso
 public func bsoup_session_fork(
   _ session: OpaquePointer!, _ fork: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  fork?.pointee = nil
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(fork, "fork")
-    target.pointee = nil
     try Session.use(session, call) { (session) throws(BoneSoupError) in
       try Handles.give(try session.fork(), to: target)
     }
@@ -157,11 +158,11 @@ public func bsoup_session_tokens(
   _ session: OpaquePointer!, _ tokens: UnsafeMutablePointer<UnsafePointer<Int32>?>!,
   _ count: UnsafeMutablePointer<Int>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  tokens?.pointee = nil
+  count?.pointee = 0
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(tokens, "tokens")
     let size = try Arguments.required(count, "count")
-    target.pointee = nil
-    size.pointee = 0
     try Session.use(session, call) { (session) throws(BoneSoupError) in
       target.pointee = session.tokenSpan.baseAddress
       size.pointee = session.tokenCount
@@ -174,8 +175,8 @@ public func bsoup_session_generate(
   _ session: OpaquePointer!, _ prompt: UnsafePointer<CChar>!, _ prompt_size: Int,
   _ options: UnsafePointer<bsoup_generate_options>!, _ generation: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
-    generation?.pointee = nil
+  generation?.pointee = nil
+  return Call.run { (call) throws(BoneSoupError) in
     let prompt = try Arguments.text(prompt, prompt_size, "prompt")
     let request = try GenerateRequest(options)
     try Session.use(session, call) { (session) throws(BoneSoupError) in
@@ -251,11 +252,11 @@ public func bsoup_session_logits(
   _ session: OpaquePointer!, _ position: Int64, _ logits: UnsafeMutablePointer<UnsafePointer<Float>?>!,
   _ count: UnsafeMutablePointer<Int>!
 ) -> bsoup_status {
-  Call.run { (call) throws(BoneSoupError) in
+  logits?.pointee = nil
+  count?.pointee = 0
+  return Call.run { (call) throws(BoneSoupError) in
     let target = try Arguments.required(logits, "logits")
     let size = try Arguments.required(count, "count")
-    target.pointee = nil
-    size.pointee = 0
     guard position >= -1 else {
       throw .invalidArgument("position is \(position); it must be a position, or -1 for the last computed one")
     }

@@ -35,6 +35,7 @@ public struct Decoding {
   private let options: Options
   private let monitor: Monitor
   private var failures: [BoneSoupError?]
+  private var tookPart: [Bool]
   private var done = 0
   private var total = 0
 
@@ -46,11 +47,12 @@ public struct Decoding {
   ) -> [BoneSoupError?] {
     var decoding = Decoding(options: options, monitor: monitor, failures: sessions.map { _ in nil })
     do {
-      for var group in try decoding.groups(sessions) { try decoding.compute(&group) }
+      let groups = try decoding.groups(sessions)
+      try monitor.report(0)
+      for var group in groups { try decoding.compute(&group) }
     } catch {
-      // What ended the whole is everybody's who is not finished.
-      for (index, session) in sessions.enumerated()
-      where decoding.failures[index] == nil && session.pendingCount > 0 {
+      // What ended the whole is everybody's who took part.
+      for index in sessions.indices where decoding.failures[index] == nil && decoding.tookPart[index] {
         decoding.failures[index] = error
       }
     }
@@ -61,6 +63,7 @@ public struct Decoding {
     self.options = options
     self.monitor = monitor
     self.failures = failures
+    tookPart = failures.map { _ in false }
   }
 
   private mutating func groups(_ sessions: [Session]) throws(BoneSoupError) -> [Group] {
@@ -69,6 +72,7 @@ public struct Decoding {
     for (index, session) in sessions.enumerated() where ends[index] > session.computed {
       let blend = session.blend
       let task = Task(session: session, index: index, end: ends[index])
+      tookPart[index] = true
       do throws(BoneSoupError) {
         let weights = try blend.weights()
         try prepare(task)

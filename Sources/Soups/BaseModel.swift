@@ -27,13 +27,13 @@ public final class BaseModel: Sendable {
     folder: FileProvider, type: ElementType?, engine: Engine, monitor: Monitor
   ) throws(BoneSoupError) {
     name = folder.describe()
-    config = try Self.config(in: folder, engine: engine, monitor: monitor)
-    checkpoint = try Checkpoint(folder: folder, allocator: engine.allocator, monitor: monitor.part(from: 0, to: 0.1))
+    config = try Self.config(in: folder, engine: engine, monitor: monitor.silent)
+    checkpoint = try Checkpoint(folder: folder, allocator: engine.allocator, monitor: monitor.part(from: 0, to: 0.5))
     try checkpoint.refuseUnknownTensors(config)
-    tokenizer = try Self.tokenizer(in: folder, engine: engine, monitor: monitor)
+    tokenizer = try Self.tokenizer(in: folder, engine: engine, monitor: monitor.part(from: 0.5, to: 0.6))
     self.type = if let type { type } else { try ModelWeights.storedType(config, in: checkpoint) }
     weights = try ModelWeights.load(
-      config, from: checkpoint, type: self.type, engine: engine, monitor: monitor.part(from: 0.1, to: 1))
+      config, from: checkpoint, type: self.type, engine: engine, monitor: monitor.part(from: 0.6, to: 1))
     passes = PassStore()
   }
 
