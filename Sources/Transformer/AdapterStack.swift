@@ -17,7 +17,8 @@ public struct AdapterStack: Sendable {
   let up: Weight
   let segments: [Segment]
 
-  var rank: Int { down.rows }
+  /// Not `down.rows`: D may be transposed.
+  var rank: Int { up.columns }
 
   /// - Parameters:
   ///   - modules: each backbone's adapter of this layer, by backbone number.
