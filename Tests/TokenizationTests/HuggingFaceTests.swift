@@ -22,9 +22,10 @@ struct HuggingFaceTests {
     #expect(try file.check().cases == 160)
   }
 
-  @Test(.enabled(if: namedFile != nil))
-  func everyCaseOfTheNamedFile() throws {
-    let (cases, differing) = try CaseFile(path: #require(Self.namedFile)).check()
+  /// Nothing to do where no file is named; not skipped either, since nothing is missing.
+  @Test func everyCaseOfTheNamedFile() throws {
+    guard let path = Self.namedFile else { return }
+    let (cases, differing) = try CaseFile(path: path).check()
     print("\(cases) cases, \(differing) differences")
     #expect(cases > 0)
   }
