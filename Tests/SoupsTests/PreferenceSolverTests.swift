@@ -180,9 +180,9 @@ import Testing
         try solver.resolve(preference: [1, 0, 0], isFull: full)
       }
       expectError(.guardRail, containing: "backbone 2", "-1.6") {
-        try solver.resolve(coefficients: [0, 0, -1.6], isFull: full)
+        try Resolution(coefficients: [0, 0, -1.6], guardRails: solver.guardRails, isFull: full)
       }
-      _ = try solver.resolve(coefficients: [1.5, Double(Float(-1.5)), 0], isFull: full)
+      _ = try Resolution(coefficients: [1.5, Double(Float(-1.5)), 0], guardRails: solver.guardRails, isFull: full)
     }
     // Reached exactly: 2, −½, −½.
     let exact = try GuardRails(maxAbsCoefficient: 2, onViolation: .reject)
@@ -268,17 +268,17 @@ import Testing
   @Test func rawCoefficientsAreUsedAsTheyAre() throws {
     let solver = try Self.solver()
     let raw = [1e-8, 1 - 1e-8, -3.5]
-    let result = try solver.resolve(coefficients: raw, isFull: [true, true, false])
+    let result = try Resolution(coefficients: raw, guardRails: solver.guardRails, isFull: [true, true, false])
     #expect(result.coefficients == raw)
     #expect(result.preference == nil)
     #expect(result.baseShare == 0)
-    expectError(.mismatch) { try solver.resolve(coefficients: [1], isFull: full) }
+    expectError(.mismatch) { try Resolution(coefficients: [1], guardRails: solver.guardRails, isFull: full) }
     for value in [.nan, .infinity, 1e39] {
       expectError(.invalidArgument, containing: "backbone 1", "\(value)") {
-        try solver.resolve(coefficients: [0, value, 0], isFull: full)
+        try Resolution(coefficients: [0, value, 0], guardRails: solver.guardRails, isFull: full)
       }
     }
-    expectError(.internalFault) { try solver.resolve(coefficients: [0, 0, 0], isFull: [true]) }
+    expectError(.mismatch) { try Resolution(coefficients: [0, 0, 0], guardRails: solver.guardRails, isFull: [true]) }
   }
 
   @Test func baseShareCountsFullBackbonesOnly() throws {
@@ -288,8 +288,9 @@ import Testing
     #expect(try solver.resolve(preference: preference, isFull: [false, false, false]).baseShare == 1)
     let mixed = try solver.resolve(preference: preference, isFull: [true, false, false])
     #expect(mixed.baseShare == 1 - mixed.coefficients[0])
-    #expect(try solver.resolve(coefficients: [0.5, 0.25, 0], isFull: full).baseShare == 0.25)
+    #expect(
+      try Resolution(coefficients: [0.5, 0.25, 0], guardRails: solver.guardRails, isFull: full).baseShare == 0.25)
     let uniform = [Double](repeating: 1.0 / 3, count: 3)
-    #expect(try solver.resolve(coefficients: uniform, isFull: full).baseShare == 0)
+    #expect(try Resolution(coefficients: uniform, guardRails: solver.guardRails, isFull: full).baseShare == 0)
   }
 }
