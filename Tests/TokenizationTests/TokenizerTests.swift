@@ -1,3 +1,4 @@
+import Glibc
 import Platform
 import TestSupport
 import Testing
@@ -129,17 +130,38 @@ struct TokenizerTests {
     #expect(allocator.bytesInUse == 0)
   }
 
+  /// Each allocation in turn is refused, in loading, encoding and decoding.
   @Test func runningOutOfMemoryIsAnError() throws {
-    let whole = Allocator(limit: nil, host: nil)
     let json = Array(SampleFile().json.utf8)
-    let tokenizer = try Tokenizer(json, allocator: whole)
-    let needed = whole.bytesInUse
-    _ = tokenizer
-    for limit in stride(from: 0, to: needed, by: max(needed / 200, 1)) {
-      let error = #expect(throws: BoneSoupError.self) {
-        try Tokenizer(json, allocator: Allocator(limit: limit, host: nil))
+    let text = Array(String(repeating: "abc ab", count: 100).utf8)
+    var allowed = 0
+    var isDone = false
+    while !isDone {
+      var left = allowed
+      try withUnsafeMutablePointer(to: &left) { left in
+        let allocator = Allocator(limit: nil, host: Self.host(refusingAfter: left))
+        do {
+          let tokenizer = try Tokenizer(json, allocator: allocator)
+          _ = try tokenizer.decode(tokenizer.encode(text))
+          isDone = true
+        } catch BoneSoupError.outOfMemory {
+          #expect(left.pointee < 0)
+        }
+        #expect(allocator.bytesInUse == 0)
       }
-      guard case .outOfMemory = error else { throw try #require(error) }
+      allowed += 1
     }
+    #expect(allowed > 20)
+  }
+
+  /// Memory of the system, as often as the number says.
+  private static func host(refusingAfter left: UnsafeMutablePointer<Int>) -> Allocator.Host {
+    Allocator.Host(
+      allocate: { bytes, alignment, context in
+        guard let left = context?.assumingMemoryBound(to: Int.self) else { return nil }
+        left.pointee -= 1
+        return left.pointee < 0 ? nil : aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment)
+      },
+      free: { pointer, _, _ in free(pointer) }, context: left)
   }
 }
