@@ -40,6 +40,7 @@ static int generate_some(void) {
 
 static void a_child_forked_before_first_use_may_use_it(void) { CHECK(in_child(generate_some) == 0); }
 
+static const char long_prompt[200] = "a long prompt"; /* and NULs, which are text too */
 static bsoup_soup *soup;
 static bsoup_blend *blend;
 static bsoup_session *session;
@@ -235,12 +236,11 @@ static bsoup_status cancelled_fold(bsoup_progress_fn progress) {
 }
 
 static bsoup_status cancelled_prefill(bsoup_progress_fn progress) {
-  static const char text[200] = "a long prompt";
   bsoup_generate_options options;
   bsoup_generate_options_init(&options, sizeof options);
   options.cancel = flag;
   options.prefill_progress = progress;
-  return bsoup_generate(blend, text, sizeof text, &options, NULL);
+  return bsoup_generate(blend, long_prompt, sizeof long_prompt, &options, NULL);
 }
 
 static bsoup_status cancelled_session_prefill(bsoup_progress_fn progress) {
@@ -292,16 +292,15 @@ static const struct {
                   {"cancel of a decode", cancelled_decode}};
 
 static void test_cancel(bsoup_status (*work)(bsoup_progress_fn progress)) {
-  uint64_t before = 0, after;
+  uint64_t before, after;
   int way;
+  OK(bsoup_engine_memory(NULL, &before));
   for (way = 0; way < WAYS; way++) {
     NEED_OK(bsoup_cancel_create(&flag));
     raises = 0;
     FAILS(BSOUP_CANCELLED, work(ways[way]));
     CHECK(raises > 0);
     bsoup_cancel_free(flag);
-    if (way == 0) /* what steps keep for the next one is there */
-      OK(bsoup_engine_memory(NULL, &before));
   }
   NEED_OK(bsoup_cancel_create(&flag)); /* raised beforehand: nothing is begun */
   bsoup_cancel_request(flag);
@@ -382,7 +381,8 @@ int main(void) {
   session = new_session(blend);
   OK(bsoup_session_append(session, &one, 1));
   OK(decode_one(session));
-  OK(bsoup_generate(blend, "a", 1, NULL, &generation));
+  /* a long prompt, so that what steps keep for the next one is there */
+  OK(bsoup_generate(blend, long_prompt, sizeof long_prompt, NULL, &generation));
   OK(bsoup_cancel_create(&token));
   signal(SIGUSR1, raise_in_signal);
   check_end();
