@@ -33,7 +33,7 @@ class Handle:
 
     @property
     def _handle(self) -> c_void_p:
-        if not self._pointer:
+        if self.closed:
             raise error(Status.STALE_HANDLE, f"this {self._kind} is closed")
         return self._pointer
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import threading
 import weakref
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from ctypes import POINTER, byref, c_float, c_int32, c_size_t, c_void_p
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,7 +67,8 @@ class Step:
 class Session(Handle):
     """One running text: its tokens, their KV cache, a sampler, and the blend it uses.
 
-    Tokens are appended, then computed by `decode` or `generate`. One thread at a time: a second one gets a BusyError.
+    Tokens are appended, then computed by `decode` or `generate`. One thread at a time: a second one gets a BusyError,
+    and so does a callback of the session's own call.
     """
 
     _free = C.bsoup_session_free
@@ -74,17 +76,25 @@ class Session(Handle):
 
     def __init__(self, blend: Blend, *, context: int = 0, kv_format: Format | None = None) -> None:
         super().__init__((blend._keep,))
-        self._blend = blend.info
-        self._callbacks = Callbacks()  # of the begun generation
-        self._views: list[tuple[weakref.ref[memoryview[float]], weakref.ref[Any]]] = []
+        self._prepare(blend.info)
         wish = session_options(context, kv_format)
         check(C.bsoup_session_create(blend._handle, byref(wish), byref(self._pointer)))
+
+    def _prepare(self, blend: BlendInfo) -> None:
+        self._blend = blend
+        self._callbacks = Callbacks()  # of the begun generation
+        self._alive: list[Callbacks] = []  # one of them is what the library holds, also after an interrupted begin
+        self._views: list[tuple[weakref.ref[memoryview[float]], weakref.ref[Any]]] = []
+        # Held by the call that uses the session, until what it reads of the session's memory is copied.
+        self._lock = threading.Lock()
+        self._closing = False
 
     @property
     def info(self) -> SessionInfo:
         """The state of the session."""
         raw = info(_structs.SessionInfo)
-        check(C.bsoup_session_get_info(self._handle, byref(raw)))
+        with _Use(self):
+            check(C.bsoup_session_get_info(self._handle, byref(raw)))
         return SessionInfo(
             tokens=raw.token_count,
             computed=raw.computed_count,
@@ -98,8 +108,9 @@ class Session(Handle):
     def tokens(self) -> list[int]:
         """All tokens of the text."""
         values, count = POINTER(c_int32)(), c_size_t()
-        check(C.bsoup_session_tokens(self._handle, byref(values), byref(count)))
-        return values[: count.value] if count.value else []
+        with _Use(self):
+            check(C.bsoup_session_tokens(self._handle, byref(values), byref(count)))
+            return values[: count.value] if count.value else []
 
     def append(
         self,
@@ -113,28 +124,32 @@ class Session(Handle):
 
         `special` and `parse_special` are those of GenerateOptions, and count for texts.
         """
-        self._changes()
         if not isinstance(prompt, str):
             values = token_array(prompt)
-            check(C.bsoup_session_append(self._handle, values, len(values)))
+            with _Use(self, changes=True):
+                check(C.bsoup_session_append(self._handle, values, len(values)))
             return len(values)
         text, count = prompt.encode(), c_size_t()
         flags = tokenize_flags(special, parse_special)
-        with LongCall(cancel) as call:
-            check(C.bsoup_session_append_text(self._handle, text, len(text), flags, call.flag._handle, byref(count)))
+        with LongCall(cancel) as call, _Use(self, changes=True):
+            flag = call.flag._handle
+            check(C.bsoup_session_append_text(self._handle, text, len(text), flags, flag, byref(count)))
         return count.value
 
     def rewind(self, count: int) -> None:
         """Keep the first `count` tokens and forget the rest, as if they had never been."""
-        self._changes()
-        check(C.bsoup_session_rewind(self._handle, _size(count)))
+        if count < 0:
+            raise error(Status.INVALID_ARGUMENT, f"count = {count} is negative")
+        with _Use(self, changes=True):
+            check(C.bsoup_session_rewind(self._handle, count))
 
     def fork(self) -> Session:
         """Return a copy with the same tokens, KV cache (shared up to here), logits and blend that goes its own way."""
         copy = Session.__new__(Session)
         Handle.__init__(copy, self._keep)
-        copy._blend, copy._callbacks, copy._views = self._blend, Callbacks(), []
-        check(C.bsoup_session_fork(self._handle, byref(copy._pointer)))
+        with _Use(self):
+            copy._prepare(self._blend)
+            check(C.bsoup_session_fork(self._handle, byref(copy._pointer)))
         return copy
 
     def set_blend(self, blend: Blend, policy: Literal["recompute", "continue"] = "recompute") -> None:
@@ -143,10 +158,10 @@ class Session(Handle):
         With "recompute" the tokens so far are computed again: the bits of a fresh session. With "continue" the old
         blend's KV cache and logits are kept, which takes microseconds, and the session's fingerprint tells.
         """
-        self._changes()
-        check(C.bsoup_session_set_blend(self._handle, blend._handle, word(_constants.POLICIES, policy, "policy")))
-        self._blend = blend.info
-        self._keep = (blend._keep,)
+        number = word(_constants.POLICIES, policy, "policy")
+        with _Use(self, changes=True):
+            check(C.bsoup_session_set_blend(self._handle, blend._handle, number))
+            self._blend = blend.info
 
     def decode(
         self,
@@ -177,13 +192,14 @@ class Session(Handle):
             Floats, read-only where not copied. `numpy.asarray` makes an array of it without copying.
         """
         values, count = POINTER(c_float)(), c_size_t()
-        check(C.bsoup_session_logits(self._handle, position, byref(values), byref(count)))
-        borrowed = view(values, count.value, c_float, "f", self)
-        if copy:
-            return memoryview(bytearray(borrowed)).cast("f")
-        borrowed = borrowed.toreadonly()
-        self._views.append((weakref.ref(borrowed), weakref.ref(borrowed.obj)))
-        return borrowed
+        with _Use(self):
+            check(C.bsoup_session_logits(self._handle, position, byref(values), byref(count)))
+            borrowed = view(values, count.value, c_float, "f", self)
+            if copy:
+                return memoryview(bytearray(borrowed)).cast("f")
+            borrowed = borrowed.toreadonly()
+            self._views.append((weakref.ref(borrowed), weakref.ref(borrowed.obj)))
+            return borrowed
 
     def generate(self, prompt: Prompt = "", **how: Unpack[GenerateOptions]) -> Generation:
         """Append the prompt, generate until a stop, and keep all in the session for the next turn.
@@ -193,27 +209,31 @@ class Session(Handle):
         if not isinstance(prompt, str):
             self.append(prompt)
             prompt = ""
-        self._changes()
         text, callbacks, result = prompt.encode(), Callbacks(), GenerationHandle()
         wish = generate_options(how, callbacks)
-        with LongCall(how.get("cancel")) as call:
+        with LongCall(how.get("cancel")) as call, _Use(self, changes=True):
             wish.cancel = call.flag._handle
             status = C.bsoup_session_generate(self._handle, text, len(text), byref(wish), byref(result._pointer))
             return finished(status, result, callbacks, self._blend)
 
     def begin(self, **how: Unpack[GenerateOptions]) -> None:
         """Begin a generation for `next`: sampling, stops and limits of these options count here."""
-        self._changes()
         callbacks = Callbacks()
         wish = generate_options(how, callbacks)
-        check(C.bsoup_session_begin(self._handle, byref(wish)))
-        self._callbacks = callbacks
+        with _Use(self, changes=True):
+            self._alive.append(callbacks)
+            try:
+                check(C.bsoup_session_begin(self._handle, byref(wish)))
+            except BoneSoupError:
+                self._alive.remove(callbacks)
+                raise
+            self._callbacks = callbacks
+            self._alive = [callbacks]
 
     def next(self) -> Step:
         """Sample one token from the logits of the last one, append it, and return it. Call `decode` before."""
-        self._changes()
         raw = info(_structs.Step)
-        with LongCall(None) if self._callbacks.used else nullcontext():
+        with LongCall(None) if self._callbacks.used else nullcontext(), _Use(self, changes=True):
             self._callbacks.check(C.bsoup_session_next(self._handle, byref(raw)))
             return Step(
                 token=raw.token,
@@ -223,12 +243,33 @@ class Session(Handle):
                 finish_reason=finish_reason(raw.finish) if raw.finish else None,
             )
 
-    def close(self) -> None:
-        """Free the session."""
-        self._changes()
-        super().close()
+    @property
+    def closed(self) -> bool:
+        """Whether the session was closed."""
+        return self._closing or super().closed
 
-    def _changes(self) -> None:
+    def close(self) -> None:
+        """Free the session, or let the call that is using it free it at its end."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._take_back()
+                super().close()
+            finally:
+                self._lock.release()
+        else:
+            self._closing = True
+            if self._lock.acquire(blocking=False):  # that call has ended meanwhile, perhaps without seeing it
+                self._release()
+
+    def _release(self) -> None:
+        """End the use of the session."""
+        self._lock.release()
+        if self._closing:
+            with suppress(BufferError):  # then the views keep it, and it goes with them
+                self._take_back()
+                super().close()
+
+    def _take_back(self) -> None:
         """Take back the views of logits, which end with a call that changes the session."""
         while self._views:
             borrowed, array = self._views[-1]
@@ -236,10 +277,30 @@ class Session(Handle):
             self._views.pop()
 
 
-def _size(count: int) -> c_size_t:
-    if count < 0:
-        raise ValueError(f"count = {count} is negative")
-    return c_size_t(count)
+class _Use:
+    """The context in which this thread alone uses some sessions. What it changes must not have views."""
+
+    def __init__(self, *sessions: Session, changes: bool = False) -> None:
+        self._sessions = set(sessions)
+        self._changes = changes
+
+    def __enter__(self) -> None:
+        taken: list[Session] = []
+        try:
+            for session in self._sessions:
+                if not session._lock.acquire(blocking=False):
+                    raise error(Status.BUSY, "another call is using this session: on another thread, or one calls back")
+                taken.append(session)
+                if self._changes:
+                    session._take_back()
+        except BaseException:
+            for session in taken:
+                session._release()
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        for session in self._sessions:
+            session._release()
 
 
 def finished(status: int, result: GenerationHandle, callbacks: Callbacks, blend: BlendInfo) -> Generation:
@@ -278,8 +339,6 @@ def decode(
     progress
         Gets the share done; returning False cancels.
     """
-    for session in sessions:
-        session._changes()
     handles = (c_void_p * len(sessions))(*(session._handle.value for session in sessions))
     callbacks = Callbacks()
     wish = options(_structs.DecodeOptions, "bsoup_decode_options_init")
@@ -287,6 +346,6 @@ def decode(
     wish.all_logits = all_logits
     if progress is not None:
         wish.progress = callbacks.progress(progress)
-    with LongCall(cancel) as call:
+    with LongCall(cancel) as call, _Use(*sessions, changes=True):
         wish.cancel = call.flag._handle
         callbacks.check(C.bsoup_decode(handles, len(sessions), byref(wish)))

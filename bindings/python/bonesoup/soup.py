@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ctypes import (
     POINTER,
@@ -71,6 +72,7 @@ class Soup(Handle):
 
     def __init__(self) -> None:
         self._borrowed: list[object] = []
+        self._reading = threading.RLock()  # held while strings of the library's are copied, and to close
         super().__init__((self._borrowed,))
         self._context = 0  # positions that the model was made for
         self._names: list[str] | None = None  # of the objectives
@@ -131,7 +133,8 @@ class Soup(Handle):
     def close(self) -> None:
         """Free the soup. Blends and sessions made from it stay usable."""
         self._recent = None
-        super().close()
+        with self._reading:
+            super().close()
 
     # Building a soup call by call: open a base, then add to it; the matrix and the extrapolation last.
 
@@ -345,13 +348,15 @@ class Soup(Handle):
     @property
     def info(self) -> SoupInfo:
         """The base's shape, and the soup's limits."""
-        return read_soup(self._handle)
+        with self._reading:
+            return read_soup(self._handle)
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """What is rewarded."""
-        handle = self._handle
-        return tuple(read_objective(handle, index) for index in range(raw_soup(handle).objective_count))
+        with self._reading:
+            handle = self._handle
+            return tuple(read_objective(handle, index) for index in range(raw_soup(handle).objective_count))
 
     def _objective_names(self) -> list[str]:
         names = self._names
@@ -362,14 +367,16 @@ class Soup(Handle):
     @property
     def backbones(self) -> tuple[Backbone, ...]:
         """The fine-tunes."""
-        handle = self._handle
-        return tuple(read_backbone(handle, index) for index in range(raw_soup(handle).backbone_count))
+        with self._reading:
+            handle = self._handle
+            return tuple(read_backbone(handle, index) for index in range(raw_soup(handle).backbone_count))
 
     @property
     def presets(self) -> dict[str, Mapping[str, float]]:
         """Preferences that have a name."""
-        handle, names = self._handle, self._objective_names()
-        return dict(read_preset(handle, index, names) for index in range(raw_soup(handle).preset_count))
+        with self._reading:
+            handle, names = self._handle, self._objective_names()
+            return dict(read_preset(handle, index, names) for index in range(raw_soup(handle).preset_count))
 
     @property
     def matrix(self) -> tuple[tuple[float, ...], ...] | None:
@@ -387,8 +394,9 @@ class Soup(Handle):
     def end_tokens(self) -> tuple[int, ...]:
         """The model's end tokens."""
         values, count = POINTER(c_int32)(), c_size_t()
-        check(C.bsoup_soup_end_tokens(self._handle, byref(values), byref(count)))
-        return tuple(values[: count.value]) if count.value else ()
+        with self._reading:
+            check(C.bsoup_soup_end_tokens(self._handle, byref(values), byref(count)))
+            return tuple(values[: count.value]) if count.value else ()
 
     # Text.
 

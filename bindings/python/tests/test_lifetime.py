@@ -8,7 +8,10 @@ import os
 import random
 import subprocess
 import sys
+import threading
+import time
 import weakref
+from collections.abc import Callable
 
 import pytest
 
@@ -172,3 +175,55 @@ def test_many_objects_at_once() -> None:
         bonesoup.decode(sessions)
         values = {session.logits().tobytes() for session in sessions}
         assert len(values) == 1
+
+
+def test_misuse_by_many_threads_raises_and_harms_nothing() -> None:
+    """Threads that use and close the same objects without any order."""
+    soup = bonesoup.Soup.open(SOUPS / "llama3-lora")
+    blends = [soup.blend(preference=[1, 0, 0]), soup.blend(preference=[0, 1, 0])]
+    sessions = [blend.session() for blend in blends]
+    end = time.monotonic() + 2
+    kinds: set[str] = set()
+
+    def use(chance: random.Random) -> None:
+        index = chance.randrange(2)
+        session = sessions[index]
+        uses: list[Callable[[], object]] = [
+            lambda: session.append([1, 2, 3]),
+            lambda: bonesoup.decode(sessions),
+            lambda: session.begin(hook=lambda logits, tokens: None, top_logprobs=3, ignore_end=True),
+            session.next,
+            session.next,
+            lambda: (session.logits(), session.tokens, session.info),
+            lambda: session.logits(copy=False),
+            lambda: session.generate(max_tokens=2, ignore_end=True),
+            lambda: session.rewind(2),
+            lambda: session.set_blend(chance.choice(blends), chance.choice(["recompute", "continue"])),
+            lambda: session.fork().decode(),
+            lambda: (soup.objectives, soup.backbones, soup.end_tokens, soup.info),
+            lambda: soup.generate("a", preference=[0, 0, 1], max_tokens=2),
+            session.close,
+            lambda: sessions.__setitem__(index, blends[index].session()),
+        ]
+        chance.choice(uses)()
+
+    def work(seed: int) -> None:
+        chance = random.Random(seed)
+        while time.monotonic() < end:
+            try:
+                use(chance)
+            except BufferError:  # a view of another thread
+                kinds.add("BufferError")
+            except bonesoup.InternalError:
+                raise
+            except bonesoup.BoneSoupError as error:
+                kinds.add(type(error).__name__)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    soup.close()
+    for thread in threads:
+        thread.join()
+    assert {"StaleHandleError", "NotReadyError", "BusyError"} <= kinds
