@@ -24,19 +24,26 @@ struct Fold: Sendable {
   private static let stretchLength = 2048
 
   /// Bytes of the result.
-  static func byteCount(_ config: ModelConfig, type: ElementType) -> Int {
-    config.parameters.reduce(0) { $0 + $1.elementCount * ($1.isMatrix ? type.byteCount : 4) }
+  static func byteCount(
+    _ config: ModelConfig, _ backbones: [Backbone], _ coefficients: [Double], type: ElementType
+  ) -> Int {
+    let head = untiesHead(config, backbones, coefficients) ? config.parameters.first?.elementCount ?? 0 : 0
+    return config.parameters.reduce(head * type.byteCount) {
+      $0 + $1.elementCount * ($1.isMatrix ? type.byteCount : 4)
+    }
   }
 
   /// The adapters' modules at the two ends of the model, where a tied pair can come apart.
   private static let endModules: Set = ["model.embed_tokens", "lm_head"]
 
   /// Whether a tied model's two ends differ after this fold.
-  private var untiesHead: Bool {
-    base.config.tiesEmbeddings
+  private static func untiesHead(
+    _ config: ModelConfig, _ backbones: [Backbone], _ coefficients: [Double]
+  ) -> Bool {
+    config.tiesEmbeddings
       && zip(backbones, coefficients).contains { backbone, coefficient in
         coefficient != 0
-          && backbone.adapter?.modules.contains { Self.endModules.contains($0.name) } ?? false
+          && backbone.adapter?.modules.contains { endModules.contains($0.name) } ?? false
       }
   }
 
@@ -48,7 +55,7 @@ struct Fold: Sendable {
       try monitor.report(min(1, Double(done) / total))
     }
     var head: Weight?
-    if untiesHead, let embedding = base.config.parameters.first {
+    if Self.untiesHead(base.config, backbones, coefficients), let embedding = base.config.parameters.first {
       head = try matrix(embedding, module: "lm_head", monitor: monitor)
     }
     return try ModelWeights(base.config, untiedHead: head) { (parameter) throws(BoneSoupError) in

@@ -19,7 +19,7 @@ extension Soup {
     return Blend.Plan(
       kind: kind, resolution: resolution, type: type,
       condition: resolution.preference == nil ? 0 : matrix?.conditionNumber ?? 0,
-      byteCount: kind == .folded ? Fold.byteCount(base.config, type: type) : 0)
+      byteCount: kind == .folded ? Fold.byteCount(base.config, backbones, resolution.coefficients, type: type) : 0)
   }
 
   private func resolve(_ point: BlendRequest.Point) throws(BoneSoupError) -> Resolution {
