@@ -33,8 +33,6 @@ public final class Safetensors: @unchecked Sendable {
   public func index(of name: UnsafeRawBufferPointer) -> Int? { names.index(of: name) }
 
   /// The tensor at `index`, from 0 to `count` - 1; one of a type that cannot be read is refused.
-  ///
-  /// Bytes that the file leaves unaligned are copied into memory of the allocator; those of no well-made file are.
   public func tensor(at index: Int) throws(BoneSoupError) -> TensorView {
     let name = shortName(names.name(at: index))
     let entry = entries[Int(names.value(at: index))]
@@ -43,17 +41,10 @@ public final class Safetensors: @unchecked Sendable {
       throw .unsupported(
         "\(file.name): the tensor \(name) is of the type \(shortName(text, limit: 32)); F32, F16 and BF16 can be read")
     }
-    var bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.begin..<entry.end])
-    var owner: any AnyObject & Sendable = file
-    if let start = bytes.baseAddress, UInt(bitPattern: start) % UInt(type.byteCount) != 0 {
-      let copy = try Buffer(byteCount: bytes.count, allocator: allocator, purpose: "the tensor \(name)")
-      UnsafeMutableRawBufferPointer(start: copy.pointer, count: bytes.count).copyMemory(from: bytes)
-      bytes = copy.bytes
-      owner = copy
-    }
     return TensorView(
       name: name, file: file.name, type: type,
-      shape: (0..<entry.rank).map { dimensions[entry.shapeStart + $0] }, bytes: bytes, owner: owner)
+      shape: (0..<entry.rank).map { dimensions[entry.shapeStart + $0] },
+      bytes: UnsafeRawBufferPointer(rebasing: file.bytes[entry.begin..<entry.end]), owner: file)
   }
 }
 

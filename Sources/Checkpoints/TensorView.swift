@@ -11,7 +11,7 @@ public struct TensorView: @unchecked Sendable {
   public let type: ElementType
   /// Up to eight dimensions, each 0 or more; none for a scalar.
   public let shape: [Int]
-  /// Exactly as many as the shape needs, aligned to the element, little-endian. Valid as long as `owner` lives.
+  /// Exactly as many as the shape needs, little-endian, and where the file has them: they need not be aligned. Valid as long as `owner` lives.
   public let bytes: UnsafeRawBufferPointer
   /// Keeps the bytes alive.
   public let owner: any AnyObject & Sendable
