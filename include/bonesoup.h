@@ -150,8 +150,8 @@ const char *bsoup_status_name(bsoup_status status);
 typedef struct bsoup_engine bsoup_engine;
 typedef struct bsoup_cancel bsoup_cancel;
 
-/* Returns at least `bytes` bytes aligned to `alignment` (a power of two), or NULL. Any thread; must not call back in.
- */
+/* Returns at least `bytes` bytes aligned to `alignment` (a power of two), or NULL. Any thread, in the library's
+ * floating-point mode; must not call back in. */
 typedef void *(*bsoup_allocate_fn)(size_t bytes, size_t alignment, void *context);
 /* Takes back what bsoup_allocate_fn gave, with the same `bytes`. Any thread; must not call back in. */
 typedef void (*bsoup_deallocate_fn)(void *pointer, size_t bytes, void *context);

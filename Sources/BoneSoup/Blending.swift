@@ -84,7 +84,7 @@ public func bsoup_blend_create(
       raw.progress, raw.progress_context, isOnCallersThread: !request.isInBackground)
     let made = try Blend(soup, request, token: try Handles.token(raw.cancel), progress: progress)
     if made.resolution.adjustments.contains(.clamped) {
-      soup.engine.log.write(.information, "a guard rail moved the preference")
+      call.log(.information, "a guard rail moved the preference", soup.engine)
     }
     try Handles.give(made, to: target)
   }

@@ -1,5 +1,6 @@
 import CBoneSoup
 import Platform
+import Transformer
 
 extension Call {
   /// A host's progress callback, told of nothing that would be a step back; nil without one.
@@ -15,6 +16,11 @@ extension Call {
       return isOnCallersThread
         ? host.asHost { callback(furthest, context) } == 0 : callback(furthest, context) == 0
     }
+  }
+
+  /// A remark for the host's log.
+  func log(_ level: Log.Level, _ line: String, _ engine: Engine) {
+    host.asHost { engine.log.write(level, line) }
   }
 
   /// What a long call looks at and reports to.

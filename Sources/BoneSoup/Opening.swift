@@ -78,7 +78,7 @@ public func bsoup_soup_open(
     let request = try OpenRequest(options, call)
     let opened = try Soup.open(path, options: request.options, engine: engine, monitor: request.monitor)
     if opened.base.tokenizer == nil {
-      engine.log.write(.warning, "\(opened.base.name) has no tokenizer.json: the soup takes token numbers only")
+      call.log(.warning, "\(opened.base.name) has no tokenizer.json: the soup takes token numbers only", engine)
     }
     try Handles.give(SoupBox(opened), to: target)
   }

@@ -231,10 +231,11 @@ public func bsoup_decode(
 /// The sessions of one decode, all acquired or none.
 private final class HeldSessions {
   private(set) var sessions: [Session] = []
+  private var known: Set<ObjectIdentifier> = []
 
   func add(_ handle: OpaquePointer?, _ call: Call) throws(BoneSoupError) {
     let session = try Handles.take(handle, Session.self)
-    if sessions.contains(where: { $0 === session }) {
+    guard known.insert(ObjectIdentifier(session)).inserted else {
       throw .invalidArgument("a session is given twice; the sessions of a decode must be different ones")
     }
     try session.acquire(call.host)

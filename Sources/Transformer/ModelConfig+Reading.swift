@@ -11,7 +11,8 @@ extension ModelConfig {
     static let vocabulary = 1...(1 << 22)
     static let layers = 1...1024
     static let headSize = 2...1024
-    static let context = 1...(1 << 24)
+    /// Angles stay where sine and cosine are exact: the fastest pair turns by 1 a position.
+    static let context = 1...(1 << 23)
   }
 
   /// Reads config.json.
