@@ -124,11 +124,13 @@ static void each_allocation_may_fail_once(void) { fail_each_allocation(0, BSOUP_
 static void each_allocation_may_be_the_last(void) { fail_each_allocation(1, BSOUP_LOAD_COPY); }
 
 static void *misaligned(size_t bytes, size_t alignment, void *context) {
-  char *block = take(bytes + alignment, alignment, context);
+  char *block = take(bytes + HEAD, alignment, context);
   return block ? block + 1 : NULL;
 }
 
-static void ignore(void *pointer, size_t bytes, void *context) { (void)pointer, (void)bytes, (void)context; }
+static void give_back_misaligned(void *pointer, size_t bytes, void *context) {
+  give_back((char *)pointer - 1, bytes + HEAD, context);
+}
 
 static void an_allocator_that_does_not_align_is_refused(void) {
   heap memory = {0, -1, 0, 0, 0, 0};
@@ -138,13 +140,14 @@ static void an_allocator_that_does_not_align_is_refused(void) {
   bsoup_status status;
   bsoup_engine_options_init(&options, sizeof options);
   options.allocate = misaligned;
-  options.deallocate = ignore;
+  options.deallocate = give_back_misaligned;
   options.allocator_context = &memory;
   status = bsoup_engine_create(&options, &engine);
   if (status == BSOUP_OK)
     status = bsoup_soup_open(engine, fixture("models/llama3"), NULL, &soup);
   CHECK(status == BSOUP_OUT_OF_MEMORY && soup == NULL);
   bsoup_engine_free(engine);
+  CHECK(memory.calls > 0 && memory.blocks == 0 && memory.wrong_size == 0);
 }
 
 /* --- The budget --- */
