@@ -672,7 +672,7 @@ private:
   }
 };
 
-struct BlendCall {
+struct BlendCall : std::enable_shared_from_this<BlendCall> {
   BlendOptions given;
   std::vector<bsoup_named_value> named;
   Watch watch;
@@ -696,8 +696,8 @@ struct BlendCall {
     options.weights = static_cast<uint32_t>(given.weights);
     options.background = given.background;
     options.cancel = handle_of(given.cancel);
-    options.progress = watch.function();
-    options.progress_context = &watch;
+    options.progress = watch.progress ? progress : nullptr;
+    options.progress_context = this;
   }
   BlendCall(const BlendCall &) = delete;
 
@@ -711,6 +711,13 @@ struct BlendCall {
         !fits(given.layer_multipliers.size()))
       return too_many_error("values");
     return std::nullopt;
+  }
+
+private:
+  /* The callable may destroy its own blend: it lives until it has returned. */
+  static int32_t progress(double share, void *context) noexcept {
+    const std::shared_ptr<BlendCall> self = static_cast<BlendCall *>(context)->shared_from_this();
+    return self->watch.guard.run([&] { return self->watch.progress(share); });
   }
 };
 
@@ -1206,25 +1213,25 @@ public:
   }
 
   Result<uint64_t> try_blend_memory(const BlendOptions &options = {}) const {
-    detail::BlendCall call(options);
-    if (std::optional<Error> refusal = call.refusal())
+    const auto call = std::make_shared<detail::BlendCall>(options);
+    if (std::optional<Error> refusal = call->refusal())
       return std::move(*refusal);
     uint64_t bytes = 0;
-    if (bsoup_status status = bsoup_blend_memory(get(), &call.options, &bytes))
+    if (bsoup_status status = bsoup_blend_memory(get(), &call->options, &bytes))
       return detail::last_error(status);
     return bytes;
   }
 
   Result<Solution> try_solve(const BlendOptions &options = {}) const {
-    detail::BlendCall call(options);
-    if (std::optional<Error> refusal = call.refusal())
+    const auto call = std::make_shared<detail::BlendCall>(options);
+    if (std::optional<Error> refusal = call->refusal())
       return std::move(*refusal);
     Result<bsoup_soup_info> soup = try_info();
     if (!soup)
       return soup.error();
     Solution solution{std::vector<double>(soup->objective_count), std::vector<double>(soup->backbone_count), {}};
     solution.info.struct_size = sizeof solution.info;
-    if (bsoup_status status = bsoup_soup_solve(get(), &call.options, solution.preference.data(),
+    if (bsoup_status status = bsoup_soup_solve(get(), &call->options, solution.preference.data(),
                                                solution.coefficients.data(), &solution.info))
       return detail::last_error(status);
     solution.preference.resize(solution.info.objective_count);

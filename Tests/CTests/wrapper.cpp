@@ -1,11 +1,15 @@
 /* bonesoup.hpp: results and exceptions, lifetimes, callbacks. The defaults of its option structs are the C API's. */
 #include "bonesoup.hpp"
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <functional>
 #include <iostream>
+#include <mutex>
+#include <optional>
 #include <sstream>
 #include <thread>
 
@@ -353,6 +357,29 @@ static void an_allocator_that_throws_has_no_memory() {
   CHECK(Engine::try_create(options).status() == Status::invalid_argument);
 }
 
+static void a_blend_may_be_destroyed_by_its_own_progress() {
+  const Soup soup = Soup::open(fixture("soups/llama3-lora"));
+  std::mutex mutex;
+  std::optional<Blend> blend;
+  std::atomic<bool> destroyed{false};
+  BlendOptions wish;
+  wish.kind = Kind::folded;
+  wish.background = true;
+  wish.progress = [&, big = std::vector<int>(1000, 7)](double) {
+    std::lock_guard<std::mutex> lock(mutex);
+    blend.reset();
+    CHECK(big[999] == 7);
+    destroyed = true;
+  };
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    blend = soup.blend(wish);
+  }
+  for (int i = 0; i < 1000 && !destroyed; i++)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  CHECK(destroyed && !blend);
+}
+
 static void cancelling_stops_a_generation() {
   const Soup soup = Soup::open(fixture("soups/llama3-lora"));
   const Cancel cancel = Cancel::create();
@@ -386,6 +413,7 @@ int main() {
   test("sessions_step_together", sessions_step_together);
   test("what_is_borrowed_lives_long_enough", what_is_borrowed_lives_long_enough);
   test("an_allocator_that_throws_has_no_memory", an_allocator_that_throws_has_no_memory);
+  test("a_blend_may_be_destroyed_by_its_own_progress", a_blend_may_be_destroyed_by_its_own_progress);
   test("cancelling_stops_a_generation", cancelling_stops_a_generation);
   test("the_sliders_example_runs", the_sliders_example_runs);
   std::printf("%d passed, %d failed, 0 skipped\n", passed, failed);
