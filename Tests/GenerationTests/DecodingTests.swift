@@ -1,0 +1,107 @@
+import Kernels
+import Platform
+import Soups
+import TestSupport
+import Testing
+import Transformer
+
+@testable import Generation
+
+@Suite struct DecodingTests {
+  /// Different texts, lengths and coefficients.
+  private func mixed(_ soup: Soup, _ count: Int, _ kind: BlendRequest.Kind) throws -> [Session] {
+    let tokens = try fixtureTokens("llama3")
+    return try (0..<count).map { number in
+      let share = Double(number) / Double(count)
+      let session = try soup.session([2 * share - 0.5, 1 - share, -share], kind)
+      try session.append(Array(tokens[number % 7..<20 + number % 40]))
+      return session
+    }
+  }
+
+  @Test func sixteenPreferencesInOneBatchHaveTheBitsOfEachAlone() throws {
+    let soup = try openSoup(Fixtures.soup("llama3-lora"), threads: 4)
+    let together = try mixed(soup, 16, .live) + mixed(soup, 3, .folded)
+    #expect(Decoding.run(together, monitor: .none).allSatisfy { $0 == nil })
+    let alone = try mixed(try openSoup(Fixtures.soup("llama3-lora"), threads: 1), 16, .live) + mixed(soup, 3, .folded)
+    for (one, other) in zip(together, alone) {
+      try other.compute()
+      #expect(sameBits(try one.last(), try other.last()))
+      #expect(try one.follow(4) == (try other.follow(4)))
+    }
+  }
+
+  @Test(arguments: [1, 2, 7, 64, 1000])
+  func rowsAreSharedFairlyAndChangeNoBit(_ rows: Int) throws {
+    let soup = try openSoup(Fixtures.soup("llama3-lora"))
+    let sessions = try mixed(soup, 5, .live)
+    let whole = try mixed(soup, 5, .live)
+    #expect(Decoding.run(whole, monitor: .none).allSatisfy { $0 == nil })
+    var options = Decoding.Options()
+    options.maximumRows = rows
+    let total = sessions.reduce(0) { $0 + $1.pendingCount }
+    var calls = 0
+    while sessions.contains(where: { $0.pendingCount > 0 }) {
+      let before = sessions.reduce(0) { $0 + $1.pendingCount }
+      #expect(Decoding.run(sessions, options: options, monitor: .none).allSatisfy { $0 == nil })
+      #expect(before - sessions.reduce(0) { $0 + $1.pendingCount } == min(rows, before))
+      calls += 1
+      if rows == 1, calls == 5 { #expect(sessions.contains { $0.computed > 0 }) }
+    }
+    #expect(calls == (total + rows - 1) / rows)
+    for (one, other) in zip(sessions, whole) { #expect(sameBits(try one.last(), try other.last())) }
+  }
+
+  @Test func logitsOfEveryPositionAreKeptWhereAsked() throws {
+    let file = try FloatTensors(Fixtures.model("llama3") + "/expected.safetensors")
+    let tokens = try file.tokens("tokens")
+    let expected = try file["logits"]
+    let session = try openSoup(Fixtures.model("llama3")).session()
+    try session.append(tokens)
+    var options = Decoding.Options()
+    options.keepsAllLogits = true
+    #expect(Decoding.run([session], options: options, monitor: .none)[0] == nil)
+    for position in tokens.indices {
+      let wanted = expected[position * 288..<(position + 1) * 288]
+      #expect(relativeDistance(Array(try session.logits(after: position)), wanted) < 1e-4)
+    }
+    #expect(throws: BoneSoupError.self) { try session.logits(after: tokens.count) }
+    try session.append([1])
+    try session.compute()
+    #expect(throws: BoneSoupError.self) { try session.logits(after: 3) }
+  }
+
+  @Test func moreSessionsThanRowsOfAPass() throws {
+    let soup = try openSoup(Fixtures.model("llama3"))
+    let sessions = try (0..<ForwardPass.maximumRows + 10).map { number in
+      let session = try soup.session(context: 8)
+      try session.append([Int32(number), 5])
+      return session
+    }
+    #expect(Decoding.run(sessions, monitor: .none).allSatisfy { $0 == nil })
+    let alone = try soup.session(context: 8)
+    try alone.append([Int32(sessions.count - 1), 5])
+    try alone.compute()
+    #expect(sameBits(try sessions[sessions.count - 1].last(), try alone.last()))
+  }
+
+  @Test func cancelKeepsWhatWasComputedWhole() throws {
+    let tokens = try fixtureTokens("llama3")
+    let soup = try openSoup(Fixtures.model("llama3"))
+    let session = try soup.session(context: 256)
+    for _ in 0..<4 { try session.append(tokens) }
+    let token = try CancelToken.make()
+    defer { token.release() }
+    let monitor = Monitor(token: token) { share in
+      if share > 0.4 { token.cancel() }
+      return true
+    }
+    #expect(Decoding.run([session], monitor: monitor)[0] == .cancelled)
+    #expect(session.computed > 0 && session.pendingCount > 0)
+    try session.compute()
+    let fresh = try soup.session(context: 256)
+    for _ in 0..<4 { try fresh.append(tokens) }
+    try fresh.compute()
+    #expect(sameBits(try session.last(), try fresh.last()))
+  }
+}
