@@ -389,9 +389,9 @@ bsoup_status bsoup_blend_get_info(bsoup_blend *blend, bsoup_blend_info *info);
 bsoup_status bsoup_soup_solve(bsoup_soup *soup, const bsoup_blend_options *options, double *preference,
                               double *coefficients, bsoup_blend_info *info);
 
-/* The preference after adjustments: `count` must be objective_count. */
+/* The preference after adjustments: `count` must be objective_count. Also: MISMATCH (another count). */
 bsoup_status bsoup_blend_preference(bsoup_blend *blend, double *preference, uint32_t count);
-/* The coefficients: `count` must be backbone_count. */
+/* The coefficients: `count` must be backbone_count. Also: MISMATCH (another count). */
 bsoup_status bsoup_blend_coefficients(bsoup_blend *blend, double *coefficients, uint32_t count);
 
 /* ---------------------------------------------------------------------------------------------------------------------
@@ -419,7 +419,7 @@ typedef struct bsoup_sampling_options {
   float top_p;              /* 1: off */
   float min_p;              /* 0: off */
   float repetition_penalty; /* 1: off; divides positive and multiplies negative logits of seen tokens (CTRL) */
-  float presence_penalty;   /* 0: off; subtracted once from each seen token */
+  float presence_penalty;   /* 0: off; subtracted once from each seen token; -1000 to 1000, as the next */
   float frequency_penalty;  /* 0: off; subtracted per occurrence */
   int32_t penalty_window;   /* how many last tokens, the prompt's too, count as seen; −1 (default): all; 0: none */
   uint32_t top_logprobs;    /* alternatives to report per step, at most 100 */
@@ -524,7 +524,8 @@ typedef struct bsoup_session bsoup_session;
 
 typedef struct bsoup_session_options {
   uint32_t struct_size;
-  uint32_t context;   /* positions at most; 0: what the model was made for, but not above 4096.
+  uint32_t context;   /* positions at most; 0: what the model was made for, but not above 4096; more
+                         than the model was made for is INVALID_ARGUMENT.
                          Memory is taken 64 positions at a time */
   uint32_t kv_format; /* BSOUP_FORMAT_*; default: f32 with f32 weights, else the weights' format */
   uint32_t reserved;  /* 0 */
@@ -588,7 +589,7 @@ bsoup_status bsoup_session_tokens(bsoup_session *session, const int32_t **tokens
 /* Appends the prompt (may be empty), generates until a stop, and keeps all in the session for the next turn: prompt and
  * every sampled token, an end token and a stop string's included (tokens are the truth, text is a view). The last one is
  * pending. On a failure or a cancel the session keeps what it has and can go on; *generation as in bsoup_generate. Also:
- * as bsoup_generate; BUSY; NOT_READY where the session is empty and so is the prompt. */
+ * as bsoup_generate; BUSY; NOT_READY where there is no token to follow. */
 bsoup_status bsoup_session_generate(bsoup_session *session, const char *prompt, size_t prompt_size,
                                     const bsoup_generate_options *options, bsoup_generation **generation);
 
@@ -711,15 +712,16 @@ typedef struct bsoup_backbone_info {
 /* Also: NOT_FOUND for an index past the last. */
 bsoup_status bsoup_soup_backbone(bsoup_soup *soup, uint32_t index, bsoup_backbone_info *info);
 
-/* B, row-major, backbones × objectives: `count` must be their product. Also: NOT_FOUND without a matrix. */
+/* B, row-major, backbones × objectives: `count` must be their product. Also: NOT_FOUND without a matrix, MISMATCH
+ * (another count). */
 bsoup_status bsoup_soup_matrix(bsoup_soup *soup, double *matrix, uint32_t count);
 
 /* Preset `index`: *name is borrowed from the soup; `preference` takes objective_count numbers (NULL: not wanted).
- * Also: NOT_FOUND. */
+ * Also: NOT_FOUND, MISMATCH (another count). */
 bsoup_status bsoup_soup_preset(bsoup_soup *soup, uint32_t index, const char **name, double *preference, uint32_t count);
 
 /* Where one slider moves, the others share the rest in their proportions (equally where all are 0): `preference`
- * (objective_count numbers) is changed in place so that objective `index` has `value`. */
+ * (objective_count numbers) is changed in place so that objective `index` has `value`. Also: MISMATCH (another count). */
 bsoup_status bsoup_soup_move_slider(bsoup_soup *soup, double *preference, uint32_t count, uint32_t index, double value);
 
 /* Text to tokens. Writes at most `capacity` and sets *count to how many there are: where it is above `capacity`, call again

@@ -126,12 +126,12 @@ public func bsoup_soup_move_slider(
   _ value: Double
 ) -> bsoup_status {
   Call.run { (call) throws(BoneSoupError) in
-    let solver = try Handles.take(soup, SoupBox.self).soup.solver()
-    guard Int(count) == solver.objectives.count else {
-      throw .mismatch("there are \(solver.objectives.count) objectives, and room for \(count) parts")
+    let soup = try Handles.take(soup, SoupBox.self).soup
+    guard Int(count) == soup.objectives.count else {
+      throw .mismatch("there are \(soup.objectives.count) objectives, and room for \(count) parts")
     }
     let room = try Arguments.room(preference, Int(count), "preference")
-    let moved = try solver.moving(Int(index), to: value, from: Array(room))
+    let moved = try soup.moving(Int(index), to: value, from: Array(room))
     for (index, part) in moved.enumerated() { room[index] = part }
   }
 }

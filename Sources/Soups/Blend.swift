@@ -108,7 +108,7 @@ public final class Blend: Sendable {
     case .ready(let weights): return weights
     case .folding(let task):
       guard let result = task.wait(milliseconds: milliseconds) else {
-        throw .notReady("the blend is being folded (\(Int(progress * 100)) %); wait for it")
+        throw .notReady("the blend is being folded (\(Int(exactly: (progress * 100).rounded()) ?? 0) %); wait for it")
       }
       return try result.get()
     }

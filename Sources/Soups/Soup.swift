@@ -58,6 +58,16 @@ public final class Soup: Sendable {
     return try solverResult.get()
   }
 
+  /// The preference after a slider was moved; needs objectives, and no matrix yet.
+  public func moving(
+    _ objective: Int, to value: Double, from current: [Double]
+  ) throws(BoneSoupError) -> [Double] {
+    let solver =
+      matrix == nil
+      ? try PreferenceSolver(objectives: objectives, matrix: try .identity(count: objectives.count)) : try solver()
+    return try solver.moving(objective, to: value, from: current)
+  }
+
   /// The adapters of all low-rank backbones, stacked.
   static func stack(
     _ backbones: [Backbone], base: BaseModel, engine: Engine, monitor: Monitor

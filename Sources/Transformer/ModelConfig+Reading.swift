@@ -44,8 +44,8 @@ extension ModelConfig {
     contextLength =
       try json.optionalInt("max_position_embeddings", in: Limit.context) ?? Self.defaultContext(of: type)
     guard headCount % keyValueHeadCount == 0 else {
-      throw json.malformed(
-        "has \(headCount) attention heads, which cannot share \(keyValueHeadCount) key-value heads evenly")
+      throw try json.member("num_key_value_heads").malformed(
+        "is \(keyValueHeadCount), which \(headCount) attention heads cannot share evenly")
     }
     if let size = try json.optionalInt("head_dim", in: Limit.headSize) {
       headSize = size

@@ -141,7 +141,7 @@ private func parse(_ text: String, _ file: String) throws(BoneSoupError) -> JSON
       (["num_attention_heads": "5", "num_key_value_heads": nil], "hidden_size 32 does not divide into 5 heads"),
       (
         ["num_attention_heads": "4", "num_key_value_heads": "3"],
-        "4 attention heads, which cannot share 3 key-value heads"
+        "num_key_value_heads is 3, which 4 attention heads cannot share"
       ),
       (["head_dim": "7"], "heads of an odd size, 7"), (["head_dim": "0"], "head_dim"),
       (["head_dim": "4096"], "head_dim"),
