@@ -22,6 +22,7 @@ from teacher import loss as teacher_loss
 from teacher import sample
 
 BETA = 0.7
+EXTRAPOLATION = [1.3, 1.3, 1.0]  # k per objective: makes the steps of two sliders larger than the noise of 64 stories
 SHARE = 0.12  # of the stories, that a backbone is tuned on
 HELD_OUT = 200
 WORDS: dict[str, dict[str, Any]] = {
@@ -47,7 +48,8 @@ def write_manifest(file: Path, paths: Sequence[str], norm: Sequence[tuple[float,
         ],
         "backbones": [{"path": path} for path in paths],
         "matrix": {"rule": "bone", "beta": BETA},
-        "guard": {"max_abs_coefficient": 2.0, "on_violation": "reject"},
+        "extrapolation": EXTRAPOLATION,
+        "guard": {"max_abs_coefficient": 2.5, "on_violation": "reject"},
         "presets": [{"name": name, "preference": preference} for name, preference in PRESETS.items()],
         "metadata": metadata,
     }

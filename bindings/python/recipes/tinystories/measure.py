@@ -51,7 +51,7 @@ def write(soup: bonesoup.Soup, wish: Mapping[str, float], prompts: Sequence[str]
     blend = soup.blend(preference=wish)
     stories = []
     for number, prompt in enumerate(prompts):
-        text = soup.generate(prompt, blend=blend, temperature=0.8, top_p=0.95, seed=seed + number, max_tokens=tokens)
+        text = soup.generate(prompt, blend=blend, temperature=0.7, top_p=0.95, seed=seed + number, max_tokens=tokens)
         stories.append(prompt + text.text)
     return stories
 
