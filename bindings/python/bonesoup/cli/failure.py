@@ -1,0 +1,54 @@
+"""How the command ends when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from bonesoup.errors import BoneSoupError, Status
+
+# docs/command-line.md has this table.
+_BY_STATUS = {
+    Status.INVALID_ARGUMENT: 2,
+    Status.NOT_FOUND: 3,
+    Status.IO: 4,
+    Status.MALFORMED: 5,
+    Status.CHECKSUM: 5,
+    Status.UNSUPPORTED: 6,
+    Status.MISMATCH: 7,
+    Status.GUARD_RAIL: 8,
+    Status.UNSOLVABLE: 8,
+    Status.OUT_OF_MEMORY: 9,
+    Status.CONTEXT_FULL: 10,
+    Status.CANCELLED: 130,
+}
+_OTHER = 70
+
+
+class UsageError(Exception):
+    """An option that cannot be understood."""
+
+
+def exit_status(failure: BaseException) -> int:
+    """Return the exit status for a failure; a fault of this program is raised again."""
+    if isinstance(failure, KeyboardInterrupt):
+        return 130
+    if isinstance(failure, BoneSoupError):
+        return _BY_STATUS.get(failure.status, _OTHER)
+    if isinstance(failure, UsageError):
+        return 2
+    if isinstance(failure, BrokenPipeError):
+        # Whoever reads has left: what is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 4
+    if isinstance(failure, FileNotFoundError):
+        return 3
+    if isinstance(failure, OSError):
+        return 4
+    raise failure
+
+
+def sentence(failure: BaseException) -> str:
+    """Return a failure in one line."""
+    text = "interrupted" if isinstance(failure, KeyboardInterrupt) else str(failure)
+    return " ".join(text.split())

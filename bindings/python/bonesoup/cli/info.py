@@ -1,0 +1,89 @@
+"""`bonesoup info`: what a soup or a model is."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from bonesoup.cli import options as common
+
+_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
+
+
+def declare(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser("info", help="show architecture, parameters, memory and licence")
+    common.add_model(command)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show the facts."""
+    with common.open_soup(options) as soup:
+        facts = dataclasses.asdict(soup.info)
+        objectives = [dataclasses.asdict(objective) for objective in soup.objectives]
+        backbones = [dataclasses.asdict(backbone) for backbone in soup.backbones]
+        presets = {name: dict(preference) for name, preference in soup.presets.items()}
+        matrix = soup.matrix
+    folder = base_folder(options.soup)
+    facts["memory_by_format"] = {name: facts["parameters"] * size for name, size in _BYTES.items()}
+    facts["licence"] = licence(folder)
+    facts |= {"objectives": objectives, "backbones": backbones, "presets": presets}
+    facts["matrix"] = None if matrix is None else [list(row) for row in matrix]
+    if options.json:
+        common.print_json(facts)
+        return 0
+    print(
+        f"model         {facts['model_type']}, {facts['layers']} layers of {facts['hidden']}, "
+        f"{facts['heads']} heads over "
+        f"{facts['kv_heads']} of {facts['head_size']}, vocabulary {facts['vocabulary']}, context {facts['context']}"
+    )
+    print(f"parameters    {facts['parameters']:,}")
+    print(
+        "memory        "
+        + ", ".join(f"{n} {size / 2**20:,.1f} MiB" for n, size in facts["memory_by_format"].items())
+        + f"; now {facts['weights']}, {facts['memory'] / 2**20:,.1f} MiB with adapters"
+    )
+    print(f"licence       {facts['licence'] or 'not stated'}")
+    for objective in objectives:
+        print(
+            f"objective     {objective['name']}: default {objective['default']:.3g}, "
+            f"{objective['minimum']:.3g} to {objective['maximum']:.3g}"
+            + (f"; {objective['description']}" if objective["description"] else "")
+        )
+    for backbone in backbones:
+        kind = f"LoRA of rank {backbone['rank']}" if backbone["low_rank"] else "full checkpoint"
+        print(f"backbone      {backbone['path']}: {kind}, {backbone['parameters']:,} parameters")
+    for name, preference in presets.items():
+        print(f"preset        {name}: " + ", ".join(f"{key} {part:.3g}" for key, part in preference.items()))
+    return 0
+
+
+def base_folder(path: str) -> Path:
+    """Return the base model's folder of a soup that was opened."""
+    file = Path(path)
+    if file.is_dir():
+        file = file / "soup.json"
+        if not file.exists():
+            return Path(path)
+    base = json.loads(file.read_text(encoding="utf-8"))["base"]
+    return file.parent / str(base)
+
+
+def licence(folder: Path) -> str | None:
+    """Return the licence that a model folder states: in its card, or the first line of its licence file."""
+    card = folder / "README.md"
+    if card.exists():
+        found = re.search(r"^license:\s*(\S.*)$", card.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        if found:
+            return found.group(1).strip()
+    for name in ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE"):
+        file = folder / name
+        if file.exists():
+            lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
+            return next((line.strip() for line in lines if line.strip()), None)
+    return None

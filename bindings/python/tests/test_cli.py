@@ -1,0 +1,186 @@
+"""The command `bonesoup`, as a person or a script runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import MODELS, SOUPS
+
+PACKAGE = Path(__file__).parent.parent
+MODEL = str(MODELS / "llama3")
+FULL = str(SOUPS / "llama3-full")
+LORA = str(SOUPS / "llama3-lora")
+BLEND = {
+    "preference",
+    "coefficients",
+    "base_share",
+    "condition",
+    "kind",
+    "weights",
+    "adjustments",
+    "memory",
+    "fingerprint",
+}
+# Every command with the keys that its JSON is documented to have.
+COMMANDS: list[tuple[list[str], set[str]]] = [
+    (["generate", "--prompt", "The soup", "--max-tokens", "4"], {"text", "tokens", "finish_reason", "blend", "stats"}),
+    (["logits", "--prompt", "The soup", "--top", "3"], {"tokens", "top"}),
+    (["tokenize", "--prompt", "The soup"], {"tokens", "pieces"}),
+    (["blend"], BLEND),
+    (["info"], {"model_type", "parameters", "memory_by_format", "licence", "objectives", "backbones", "presets"}),
+    (["lint"], {"problems", "hints", "condition", "vertices"}),
+]
+
+
+def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bonesoup", *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+    )
+
+
+def read(*arguments: str) -> Any:
+    done = run(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(("command", "keys"), COMMANDS, ids=[command[0] for command, _ in COMMANDS])
+def test_json_has_the_documented_keys(command: list[str], keys: set[str]) -> None:
+    for soup in (MODEL, FULL, str(SOUPS / "llama3-lora" / "soup.json")):
+        name, *rest = command
+        value = read(name, soup, *rest)
+        assert keys <= set(value)
+        if name == "generate":
+            assert set(value["blend"]) == BLEND
+            assert len(value["tokens"]) == value["stats"]["tokens"] == 4
+        if name == "logits":
+            assert [set(entry) for entry in value["top"]] == [{"id", "text", "logit"}] * 3
+
+
+@pytest.mark.parametrize("command", [command for command, _ in COMMANDS], ids=[command[0] for command, _ in COMMANDS])
+def test_what_is_no_soup_is_one_line_and_a_status(command: list[str], tmp_path: Path) -> None:
+    empty = tmp_path / "empty.json"
+    empty.write_bytes(b"")
+    name, *rest = command
+    for path, status in ((tmp_path / "nothing", 3), (empty, 5), (tmp_path, 3)):
+        done = run(name, str(path), *rest)
+        assert done.returncode == status, done.stderr
+        assert done.stderr.startswith("bonesoup: ") and done.stderr.count("\n") == 1
+        assert done.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["generate", "logits", "blend"])
+def test_a_wrong_preference_is_refused(command: str) -> None:
+    prompt = [] if command == "blend" else ["--prompt", "The soup"]
+    for preference, status in (("brief", 2), ("brief=x", 2), ("sad=1", 3), ("brief=.2", 2), ("brief=-1,happy=2", 2)):
+        done = run(command, FULL, *prompt, "--preference", preference)
+        assert done.returncode == status, (preference, done.stderr)
+        assert done.stderr.startswith("bonesoup: ") and done.stderr.count("\n") == 1
+
+
+def test_blend_shows_the_golden_coefficients() -> None:
+    value = read("blend", FULL, "--preference", "brief=1")
+    assert value["coefficients"] == pytest.approx([-0.75, 1.75])
+    assert value["kind"] == "folded"
+    assert read("blend", LORA, "--coefficients", "2,-.5,-.5", "--folded")["kind"] == "folded"
+    assert read("blend", LORA, "--live")["kind"] == "live"
+
+
+def test_streamed_text_is_the_text() -> None:
+    arguments = ["generate", LORA, "--prompt", "The soup", "--max-tokens", "12", "--temperature", "1", "--seed", "3"]
+    assert run(*arguments).stdout == read(*arguments)["text"] + "\n"
+
+
+def test_prompt_from_a_file_and_from_standard_input(tmp_path: Path) -> None:
+    file = tmp_path / "prompt.txt"
+    file.write_text("The soup", encoding="utf-8")
+    wanted = run("tokenize", MODEL, "--prompt", "The soup").stdout
+    assert run("tokenize", MODEL, "--prompt-file", str(file)).stdout == wanted
+    assert run("tokenize", MODEL, "--prompt-file", "-", text="The soup").stdout == wanted
+
+
+def test_all_logits_as_an_array(tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+    out = tmp_path / "x.npy"
+    value = read("logits", MODEL, "--prompt", "The soup", "--top", "1", "--out", str(out))
+    array = numpy.load(out)
+    assert array.shape == (len(value["tokens"]), 288)
+    assert int(array[-1].argmax()) == value["top"][0]["id"]
+    assert float(array[-1].max()) == pytest.approx(value["top"][0]["logit"])
+
+
+def test_lint_finds_what_is_wrong(tmp_path: Path) -> None:
+    backbones = [{"path": str((Path(FULL) / "backbones" / "0").resolve())}] * 2
+    soup = {
+        "bonesoup": 1,
+        "base": MODEL,
+        "objectives": [{"name": "brief"}, {"name": "happy"}],
+        "backbones": backbones,
+        "matrix": [[0.6, 0.3], [0.3, 0.7]],
+        "front": "front.json",
+    }
+    file = tmp_path / "my.json"
+    file.write_text(json.dumps(soup), encoding="utf-8")
+    done = run("lint", str(file), "--json")
+    assert done.returncode == 1
+    text = "\n".join(json.loads(done.stdout)["problems"])
+    for part in ("row 0 of the matrix sums to 0.9", "two backbones are one", "front names front.json"):
+        assert part in text
+    assert run("lint", FULL).returncode == 0
+
+
+def test_chat_moves_sliders_and_goes_on_after_mistakes() -> None:
+    lines = "The soup\n/brief .8\n/show\n/nothing 1\n/brief x\n/reset\nThe soup\n/quit\nnever\n"
+    done = run("chat", FULL, "--max-tokens", "4", text=lines)
+    assert done.returncode == 0
+    assert "no chat template" in done.stderr
+    assert done.stderr.count("brief 0.8, happy 0.2") == 3
+    assert "nothing" in done.stderr and "“x” is no number" in done.stderr
+
+
+def test_chat_renders_the_folders_template(tmp_path: Path) -> None:
+    pytest.importorskip("jinja2")
+    for file in Path(MODEL).iterdir():
+        if file.is_file():
+            (tmp_path / file.name).symlink_to(file)
+    template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant: "
+    (tmp_path / "chat_template.jinja").write_text(template, encoding="utf-8")
+    done = run("chat", str(tmp_path), "--max-tokens", "4", text="hello\n")
+    assert done.returncode == 0
+    assert "no chat template" not in done.stderr
+    prompt = "user: hello\nassistant: "
+    wanted = read("generate", MODEL, "--prompt", "<|begin_of_text|>" + prompt, "--max-tokens", "4")
+    assert wanted["stats"]["tokens"] == 4 and len(done.stdout) > 1
+
+
+def test_interrupt_ends_with_130_and_without_a_traceback() -> None:
+    # Long enough to be caught at work: the end tokens are ignored, and the context is what the model has.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bonesoup", "chat", MODEL],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+    )
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.stderr.readline()
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert error.decode().strip() == "bonesoup: interrupted"
