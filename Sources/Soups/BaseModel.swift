@@ -59,11 +59,11 @@ public final class BaseModel: Sendable {
       throw .notFound("\(folder.describe()) has no \(configName): it is not a Hugging Face model folder")
     }
     let document = try folder.json(
-      configName, maximumBytes: documentBytes, allocator: engine.allocator, monitor: monitor)
+      configName, maximumBytes: documentBytes, allocator: engine.allocator, monitor: monitor.silent)
     let generationName = "generation_config.json"
     guard folder.exists(generationName) else { return try ModelConfig(document.root, generation: nil) }
     let generation = try folder.json(
-      generationName, maximumBytes: documentBytes, allocator: engine.allocator, monitor: monitor)
+      generationName, maximumBytes: documentBytes, allocator: engine.allocator, monitor: monitor.silent)
     return try ModelConfig(document.root, generation: generation.root)
   }
 

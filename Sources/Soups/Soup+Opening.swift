@@ -65,7 +65,7 @@ extension Soup {
     manifest name: String, in folder: FileProvider, options: OpenOptions, engine: Engine, monitor: Monitor
   ) throws(BoneSoupError) -> Soup {
     let file = try folder.open(
-      name, maximumBytes: SoupManifest.maximumBytes, allocator: engine.allocator, monitor: monitor)
+      name, maximumBytes: SoupManifest.maximumBytes, allocator: engine.allocator, monitor: monitor.silent)
     let manifest = try SoupManifest(file.bytes, file: file.name, allocator: engine.allocator)
     if options.verifiesChecksums {
       for checksum in manifest.checksums { try checksum.verify(in: folder, engine: engine, monitor: monitor) }

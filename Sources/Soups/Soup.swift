@@ -15,7 +15,7 @@ public final class Soup: Sendable {
   public let adapters: AdapterSet?
   /// Objectives, matrix and guard rails together, or why they do not work together; nil without a matrix.
   private let solverResult: Result<PreferenceSolver, BoneSoupError>?
-  /// Of base and backbones, by the identity of their files.
+  /// Of base and backbones: their configurations, and the identity of their files.
   let fingerprint: Fingerprint
 
   public static let backboneLimit = BackboneMatrix.countLimit
@@ -81,6 +81,13 @@ public final class Soup: Sendable {
 
   private static func fingerprint(_ base: BaseModel, _ backbones: [Backbone]) -> Fingerprint {
     var builder = FingerprintBuilder(domain: "soup")
+    // What the configurations say counts beside the files of tensors: they may have been edited between two opens.
+    let configuration = base.config.identity
+    builder.add("configuration", integers: configuration.integers.map(Int64.init))
+    builder.add("configuration", doubles: configuration.reals)
+    for backbone in backbones {
+      builder.add("scales", doubles: backbone.adapter?.modules.map(\.scale) ?? [])
+    }
     for identities in [base.checkpoint.identities] + backbones.map(\.identities) {
       for identity in identities {
         switch identity {

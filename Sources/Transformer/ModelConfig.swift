@@ -38,4 +38,16 @@ extension ModelConfig {
     hasQueryKeyValueBias == other.hasQueryKeyValueBias && hasOutputBias == other.hasOutputBias
       && hasFeedForwardBias == other.hasFeedForwardBias && windows == other.windows
   }
+
+  /// Everything that the forward pass takes from the configuration, as numbers: for fingerprints.
+  public var identity: (integers: [Int], reals: [Double]) {
+    let sizes = [
+      vocabularySize, hiddenSize, layerCount, headCount, keyValueHeadCount, headSize, intermediateSize,
+    ]
+    let features = [tiesEmbeddings, hasQueryKeyValueBias, hasOutputBias, hasFeedForwardBias, normalizesQueryAndKey]
+    return (
+      sizes + features.map { $0 ? 1 : 0 } + (0..<layerCount).map { slidingWindow(layer: $0) ?? 0 },
+      [Double(normEpsilon)] + rotary.frequencies.map(Double.init)
+    )
+  }
 }
