@@ -32,6 +32,7 @@ from bonesoup.errors import (
     UnsupportedError,
 )
 from bonesoup.generation import Generation, Logprob, Stats
+from bonesoup.progress import ProgressBar
 from bonesoup.session import Session, SessionInfo, Step, decode
 from bonesoup.soup import Soup
 from bonesoup.soup_info import Backbone, Norm, Objective, SoupInfo
@@ -63,6 +64,7 @@ __all__ = [
     "NotReadyError",
     "Objective",
     "OutOfMemoryError",
+    "ProgressBar",
     "Session",
     "SessionInfo",
     "Soup",

@@ -12,6 +12,7 @@ from ctypes import POINTER, byref, c_float, c_int32, c_size_t, c_void_p
 from typing import TYPE_CHECKING, Any, Literal
 
 from bonesoup import _constants, _structs
+from bonesoup._asynchronous import in_thread
 from bonesoup._callbacks import Callbacks, Progress, take_back, view
 from bonesoup._convert import info, name_of, options, put, word
 from bonesoup._convert import tokens as token_array
@@ -215,6 +216,15 @@ class Session(Handle):
             wish.cancel = call.flag._handle
             status = C.bsoup_session_generate(self._handle, text, len(text), byref(wish), byref(result._pointer))
             return finished(status, result, callbacks, self._blend)
+
+    async def generate_async(self, prompt: Prompt = "", **how: Unpack[GenerateOptions]) -> Generation:
+        """`generate` on another thread. Cancelling the task stops it, and the session can go on."""
+
+        def call(flag: Cancel) -> Generation:
+            how["cancel"] = flag
+            return self.generate(prompt, **how)
+
+        return await in_thread(call, how.get("cancel"))
 
     def begin(self, **how: Unpack[GenerateOptions]) -> None:
         """Begin a generation for `next`: sampling, stops and limits of these options count here."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from ctypes import (
     POINTER,
     byref,
@@ -16,19 +16,21 @@ from ctypes import (
     c_uint64,
     create_string_buffer,
 )
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from bonesoup import _constants, _structs, generate
-from bonesoup._callbacks import Callbacks, Progress
-from bonesoup._convert import doubles, info, options, word
+from bonesoup._asynchronous import in_thread, pieces
+from bonesoup._callbacks import Callbacks, OnText, Progress
+from bonesoup._convert import doubles, info
 from bonesoup._convert import tokens as token_array
 from bonesoup._files import open_options
-from bonesoup._handle import Handle, check
+from bonesoup._handle import check
 from bonesoup._interrupt import LongCall
 from bonesoup._library import C
 from bonesoup._requests import blend_options, choice_key, split, tokenize_flags
 from bonesoup.blend import Blend
 from bonesoup.blend_info import BlendInfo, from_raw
+from bonesoup.building import Load, SoupBuilding, Verification
 from bonesoup.cancel import Cancel
 from bonesoup.engine import Engine
 from bonesoup.errors import Status, error
@@ -54,11 +56,8 @@ if TYPE_CHECKING:
     else:
         from typing_extensions import Unpack
 
-Load = Literal["map", "copy"]
-Verification = Literal["checksums", "finite"]
 
-
-class Soup(Handle):
+class Soup(SoupBuilding):
     """One base language model and a few backbones: fine-tunes of it, each trained on another mix of rewards.
 
     >>> with Soup.open("my-soup") as soup:
@@ -136,92 +135,10 @@ class Soup(Handle):
         with self._reading:
             super().close()
 
-    # Building a soup call by call: open a base, then add to it; the matrix and the extrapolation last.
-
-    def add_backbone(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        load: Load = "map",
-        verify: Verification | Iterable[Verification] = (),
-        files: Mapping[str, Buffer] | None = None,
-        progress: Progress | None = None,
-        cancel: Cancel | None = None,
-    ) -> int:
-        """Add a fine-tune of the base, a full checkpoint or a PEFT LoRA folder, and return its number.
-
-        The parameters are those of `open`. Drops the matrix and the extrapolation.
-        """
-        callbacks, index = Callbacks(), c_uint32()
-        wish, borrowed = open_options(callbacks, None, load, verify, files, progress)
-        self._borrowed.append(borrowed)
-        with LongCall(cancel) as call:
-            wish.cancel = call.flag._handle
-            status = C.bsoup_soup_add_backbone(self._handle, os.fsencode(path), byref(wish), byref(index))
-            callbacks.check(status)
-        self._recent = None
-        return index.value
-
-    def add_objective(
-        self,
-        name: str,
-        *,
-        label: str | None = None,
-        description: str | None = None,
-        default: float | None = None,
-        minimum: float = 0.0,
-        maximum: float = 1.0,
-        step: float = 0.01,
-    ) -> int:
-        """Add an objective and return its number. Drops the matrix and the extrapolation.
-
-        Parameters
-        ----------
-        default
-            Its part of the preference when none is given.
-        minimum, maximum
-            Guard rails on its part.
-        step
-            Of a slider.
-        """
-        wish, index = options(_structs.ObjectiveOptions, "bsoup_objective_options_init"), c_uint32()
-        wish.name = name.encode()
-        wish.label = None if label is None else label.encode()
-        wish.description = None if description is None else description.encode()
-        if default is not None:
-            wish.has_default, wish.default_weight = 1, default
-        wish.minimum, wish.maximum, wish.step = minimum, maximum, step
-        check(C.bsoup_soup_add_objective(self._handle, byref(wish), byref(index)))
-        self._names = None
-        self._recent = None
-        return index.value
-
-    def set_matrix(self, matrix: Sequence[Sequence[float]]) -> None:
-        """Set the backbone matrix: row i is the reward mix that backbone i was trained on."""
-        rows = [list(row) for row in matrix]
-        columns = len(rows[0]) if rows else 0
-        if any(len(row) != columns for row in rows):
-            raise error(Status.INVALID_ARGUMENT, "the rows of the matrix are not equally long")
-        values = doubles(value for row in rows for value in row)
-        check(C.bsoup_soup_set_matrix(self._handle, values, len(rows), columns))
-        self._recent = None
-
-    def set_bone_matrix(self, beta: float) -> None:
-        """Set Bone Soup's rule: beta on the diagonal, the rest equal. 1 is Rewarded Soup."""
-        check(C.bsoup_soup_set_bone_matrix(self._handle, beta))
-        self._recent = None
-
-    def set_extrapolation(self, factors: Sequence[float]) -> None:
-        """Set one stretch factor ≥ 1 per objective."""
-        values = doubles(factors)
-        check(C.bsoup_soup_set_extrapolation(self._handle, values, len(values)))
-        self._recent = None
-
-    def set_guard(self, max_abs_coefficient: float = 0.0, on_violation: Literal["reject", "clamp"] = "reject") -> None:
-        """Limit |coefficient| (0: no limit), and say what to do with a preference outside the objectives' limits."""
-        number = word(_constants.GUARDS, on_violation, "on_violation")
-        check(C.bsoup_soup_set_guard(self._handle, max_abs_coefficient, number))
-        self._recent = None
+    @classmethod
+    async def open_async(cls, path: str | os.PathLike[str], **how: Any) -> Soup:
+        """`open` on another thread; takes the same arguments. Cancelling the task stops it."""
+        return await in_thread(lambda flag: cls.open(path, **{**how, "cancel": flag}), how.get("cancel"))
 
     # Blends.
 
@@ -288,6 +205,43 @@ class Soup(Handle):
         """Return an iterator over the pieces of the text that follows the prompt, as they are written."""
         choice, how, rest = split(request, "stream()")
         return self._at(blend, choice).stream(prompt, **rest, **how)
+
+    async def generate_async(
+        self, prompt: Prompt, *, blend: Blend | None = None, **request: Unpack[Request]
+    ) -> Generation:
+        """`generate` on another thread. Cancelling the task stops it."""
+
+        def call(flag: Cancel) -> Generation:
+            request["cancel"] = flag
+            return self.generate(prompt, blend=blend, **request)
+
+        return await in_thread(call, request.get("cancel"))
+
+    def stream_async(
+        self, prompt: Prompt, *, blend: Blend | None = None, **request: Unpack[Request]
+    ) -> AsyncIterator[str]:
+        """Return an asynchronous iterator over the pieces of the text; leaving it, or the task's end, stops the work.
+
+        The text is written on another thread, a few pieces ahead of whoever reads.
+        """
+
+        def call(flag: Cancel, on_text: OnText) -> None:
+            request["cancel"] = flag
+            request["on_text"] = on_text
+            self.generate(prompt, blend=blend, **request)
+
+        return pieces(call, request.get("cancel"))
+
+    async def generate_many_async(
+        self, prompts: Sequence[Prompt], preferences: Sequence[Preference] | None = None, **request: Unpack[Request]
+    ) -> list[Generation]:
+        """`generate_many` on another thread. Cancelling the task stops it."""
+
+        def call(flag: Cancel) -> list[Generation]:
+            request["cancel"] = flag
+            return self.generate_many(prompts, preferences, **request)
+
+        return await in_thread(call, request.get("cancel"))
 
     def generate_many(
         self,

@@ -71,7 +71,7 @@ def test_an_adapter_gives_the_logits_of_peft(name: str, kind: bonesoup.options.B
 
 
 @pytest.mark.parametrize("load", ["map", "copy"])
-def test_a_model_is_the_same_mapped_copied_and_from_memory(load: bonesoup.soup.Load) -> None:
+def test_a_model_is_the_same_mapped_copied_and_from_memory(load: bonesoup.building.Load) -> None:
     folder = MODELS / "llama2-sharded"
     expected = read_tensors(folder / "expected.safetensors")
     tokens = integers(expected["tokens"])

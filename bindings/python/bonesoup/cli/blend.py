@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from bonesoup.cli import options as common
-from bonesoup.cli.progress import Bar
+from bonesoup.progress import ProgressBar
 
 
 def declare(commands: Any) -> None:
@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     choice = common.blend_choice(options)
     with common.open_soup(options) as soup:
         backbones = [backbone.path for backbone in soup.backbones]
-        with Bar("blending") as bar, soup.blend(**choice, progress=bar) as blend:
+        with ProgressBar("blending") as bar, soup.blend(**choice, progress=bar) as blend:
             info = blend.info
     if options.json:
         common.print_json(common.describe(info))

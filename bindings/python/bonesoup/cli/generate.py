@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from bonesoup.cli import options as common
-from bonesoup.cli.progress import Bar
+from bonesoup.progress import ProgressBar
 
 
 def declare(commands: Any) -> None:
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     choice = common.blend_choice(options)
     how = common.generate_options(options)
     with common.open_soup(options) as soup:
-        with Bar("blending") as bar:
+        with ProgressBar("blending") as bar:
             blend = soup.blend(**choice, progress=bar)
         with blend:
             if not options.json:

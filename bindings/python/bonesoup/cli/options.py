@@ -12,8 +12,8 @@ from typing import Any
 
 from bonesoup.blend_info import BlendInfo
 from bonesoup.cli.failure import UsageError
-from bonesoup.cli.progress import Bar
 from bonesoup.options import BlendChoice, GenerateOptions
+from bonesoup.progress import ProgressBar
 from bonesoup.soup import Soup
 
 
@@ -60,7 +60,7 @@ def open_soup(options: argparse.Namespace) -> Soup:
     """Open the soup, with a progress bar on a terminal."""
     if options.threads is not None and options.threads < 1:
         raise UsageError(f"--threads is {options.threads}; it must be 1 or more")
-    with Bar("opening") as bar:
+    with ProgressBar("opening") as bar:
         return Soup.open(options.soup, weights=options.weights, threads=options.threads, progress=bar)
 
 
