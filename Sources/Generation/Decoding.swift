@@ -157,7 +157,9 @@ public struct Decoding {
         session.computed = end
         session.kept.fill(to: end)
       }
-      group.tasks.removeAll { $0.session.computed == $0.end }
+      // Those who had no row in this pass come first in the next.
+      let served = group.tasks.prefix(ends.count)
+      group.tasks = group.tasks.dropFirst(ends.count) + served.filter { $0.session.computed < $0.end }
       done += rows.count
       try monitor.report(min(1, Double(done) / Double(max(total, 1))))
     }

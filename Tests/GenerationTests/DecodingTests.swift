@@ -104,4 +104,83 @@ import Transformer
     try fresh.compute()
     #expect(sameBits(try session.last(), try fresh.last()))
   }
+
+  @Test func manyLongTextsDoNotHoldUpAShortOne() throws {
+    let soup = try openSoup(Fixtures.model("llama3"))
+    let sessions = try (0...ForwardPass.maximumRows).map { number in
+      let session = try soup.session(context: 32)
+      try session.append(number < ForwardPass.maximumRows ? Array(repeating: 7, count: 20) : [9])
+      return session
+    }
+    // After the first pass, in which everybody but one had a row, and the second.
+    let total = ForwardPass.maximumRows * 20 + 1
+    let failures = Decoding.run(
+      sessions, monitor: Monitor(token: nil) { $0 * Double(total) < 1.5 * Double(ForwardPass.maximumRows) })
+    #expect(failures[0] == .cancelled && sessions[0].pendingCount > 0)
+    #expect(sessions[ForwardPass.maximumRows].pendingCount == 0)
+  }
+
+  @Test func sessionsOfSeveralSoupsAndEnginesGoTogether() throws {
+    let soups = [
+      try openSoup(Fixtures.soup("llama3-lora")), try openSoup(Fixtures.soup("qwen2-lora")),
+      try openSoup(Fixtures.soup("llama3-full"), threads: 1), try openSoup(Fixtures.model("smollm"), threads: 3),
+    ]
+    func make() throws -> [Session] {
+      try (0..<8).map { number in
+        let soup = soups[number % 4]
+        let session = try soup.session(soup.backbones.map { _ in 0.25 * Double(number) })
+        try session.append((0..<10 + Int32(number)).map { $0 * 7 % 100 })
+        return session
+      }
+    }
+    let together = try make()
+    #expect(Decoding.run(together, monitor: .none).allSatisfy { $0 == nil })
+    for (one, other) in zip(together, try make()) {
+      try other.compute()
+      #expect(sameBits(try one.last(), try other.last()))
+    }
+  }
+
+  @Test func oneWithoutMemoryIsLeftOutAndTheOthersGoOn() throws {
+    let allocator = Allocator(limit: 8 << 20, host: nil)
+    let tight = try openSoup(Fixtures.model("llama3"), allocator: allocator).session(context: 256)
+    let roomy = try openSoup(Fixtures.model("llama3")).session(context: 256)
+    let tokens = try fixtureTokens("llama3")
+    for session in [tight, roomy] { for _ in 0..<3 { try session.append(tokens) } }
+    let ballast = try Buffer(
+      byteCount: (8 << 20) - allocator.bytesInUse - 1000, allocator: allocator, purpose: "what fills the budget")
+    let failures = Decoding.run([tight, roomy], monitor: .none)
+    guard case .outOfMemory = failures[0] else {
+      Issue.record("\(String(describing: failures[0]))")
+      return
+    }
+    #expect(failures[1] == nil && tight.computed == 0 && roomy.pendingCount == 0)
+    withExtendedLifetime(ballast) {}
+  }
+
+  @Test func threadsMayDecodeTheirOwnSessionsAtTheSameTime() async throws {
+    let soup = try openSoup(Fixtures.soup("llama3-lora"), threads: 3)
+    let tokens = try fixtureTokens("llama3")
+    let alone = try soup.session([0.5, 0.5, -1])
+    try alone.append(tokens)
+    let parent = try alone.fork()
+    try alone.compute()
+    let expected = try alone.last()
+    try parent.rewind(to: 40)
+    try parent.compute()
+    await withTaskGroup(of: Bool.self) { group in
+      // Forks share the blocks of the first 40 positions.
+      let forks = (0..<6).compactMap { _ in try? parent.fork() }
+      for fork in forks {
+        group.addTask {
+          do {
+            try fork.append(Array(tokens[40...]))
+            try fork.compute()
+            return sameBits(try fork.last(), expected)
+          } catch { return false }
+        }
+      }
+      for await same in group { #expect(same) }
+    }
+  }
 }
