@@ -206,14 +206,15 @@ import Transformer
     #expect(try folded.weights().allBytes == plain.base.weights.allBytes)
   }
 
-  @Test func sixteenBitSoupsAreWithinAHundredth() throws {
+  @Test func sixteenBitSoupsErrByTheRoundingOfTheirWeights() throws {
     for type in [ElementType.f16, .bf16] {
       let soup = try openSoup(Fixtures.soup("llama3-lora")) { $0.type = type }
       let file = try FloatTensors(Fixtures.soup("llama3-lora") + "/expected.safetensors")
       let tokens = try file.tokens("tokens")
       let wanted = try file["logits"][(32 * 288)...]
       let third = Double(Float(1) / 3)
-      let bound = type == .f16 ? 1e-2 : 4e-2
+      // Of these random weights, rounding to bf16 alone costs 1.8e-2, and transformers in bf16 throughout errs by 3.7e-2.
+      let bound = type == .f16 ? 5e-3 : 3e-2
       for kind in [BlendRequest.Kind.live, .folded] {
         let blend = try soup.blend([third, third, third], kind)
         #expect(blend.plan.type == type && soup.base.type == type)

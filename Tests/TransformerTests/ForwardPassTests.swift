@@ -46,9 +46,9 @@ import Testing
   }
 
   @Test(arguments: [ElementType.f16, .bf16], ["llama2", "llama3", "qwen2", "qwen3-window", "mistral"])
-  func sixteenBitsAreWithinAHundredth(_ type: ElementType, _ name: String) throws {
-    // The models' weights are as large as their activations, so that 8 bits of mantissa err more than in a trained one.
-    let bound = type == .f16 ? 1e-2 : 3e-2
+  func sixteenBitsErrByLittle(_ type: ElementType, _ name: String) throws {
+    // Most of it is the rounding of f32 weights: a model stored in bf16 is within 1e-2 (below).
+    let bound = type == .f16 ? 5e-3 : 2e-2
     let expected = try FixtureModel(name).expected.joined()
     let converted = try FixtureModel(name, type: type)
     #expect(converted.weights.embedding.type == type)
