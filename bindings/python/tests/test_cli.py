@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support import MODELS, SOUPS
+from support import FIXTURES, MODELS, SOUPS
 
 PACKAGE = Path(__file__).parent.parent
 MODEL = str(MODELS / "llama3")
@@ -184,3 +184,71 @@ def test_interrupt_ends_with_130_and_without_a_traceback() -> None:
     _, error = process.communicate(timeout=30)
     assert process.returncode == 130
     assert error.decode().strip() == "bonesoup: interrupted"
+
+
+def test_interrupt_ends_a_generation_at_work() -> None:
+    soup = str(FIXTURES / "demo-soup")
+    arguments = ["generate", soup, "--prompt", "Once", "--ignore-end", "--max-tokens", "400", "--temperature", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bonesoup", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+    )
+    assert process.stdout is not None
+    process.stdout.read(1)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert error.decode().strip() == "bonesoup: interrupted"
+
+
+def test_coefficients_may_start_with_a_minus_sign() -> None:
+    assert read("blend", FULL, "--coefficients", "-.75,1.75")["coefficients"] == pytest.approx([-0.75, 1.75])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["frob"],
+        ["blend"],
+        ["blend", FULL, "--preference", ""],
+        ["blend", FULL, "-x"],
+        ["generate", FULL, "--prompt", "\udcff"],
+    ],
+)
+def test_a_wrong_command_line_is_one_line(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("bonesoup: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tokenizer_config.json", b"[1,"),
+        ("tokenizer_config.json", b"[]"),
+        ("tokenizer_config.json", b"\xff\xfe{}"),
+        ("chat_template.jinja", b"{% for %}"),
+        ("chat_template.jinja", b"{{ messages[0].x.y }}"),
+    ],
+)
+def test_a_bad_template_is_one_line(name: str, content: bytes, tmp_path: Path) -> None:
+    pytest.importorskip("jinja2")
+    for file in Path(MODEL).iterdir():
+        if file.is_file() and file.name != name:
+            (tmp_path / file.name).symlink_to(file)
+    (tmp_path / name).write_bytes(content)
+    done = run("chat", str(tmp_path), text="hello\n")
+    assert done.returncode == 5
+    assert done.stderr.splitlines()[-1].startswith("bonesoup: ") and "Traceback" not in done.stderr
+
+
+def test_a_terminal_without_unicode_is_served() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bonesoup", "lint", FULL],
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE), "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0 and done.stderr == b""

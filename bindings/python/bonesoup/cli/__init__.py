@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import bonesoup
 from bonesoup.cli import blend, chat, generate, info, lint, logits, tokenize
@@ -13,9 +15,16 @@ from bonesoup.cli.failure import exit_status, sentence
 _COMMANDS = (generate, chat, logits, tokenize, blend, info, lint)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line, like every other."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"bonesoup: {message}; {self.prog} --help shows what there is\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    top = argparse.ArgumentParser(prog="bonesoup", description="Text generation with a slider per objective.")
+    top = _Parser(prog="bonesoup", description="Text generation with a slider per objective.")
     top.add_argument("--version", action="version", version=bonesoup.build_info())
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in _COMMANDS:
@@ -25,7 +34,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; what goes wrong is one line on standard error."""
-    options = parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets its number.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    options = parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -34,3 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = exit_status(failure)
         print(f"bonesoup: {sentence(failure)}", file=sys.stderr)
         return status
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Join --coefficients to its value, which argparse would take for an option where it starts with a minus sign."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--coefficients":
+            joined[-1] += "=" + argument
+        else:
+            joined.append(argument)
+    return joined

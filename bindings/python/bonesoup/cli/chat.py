@@ -10,7 +10,7 @@ from typing import Any
 
 from bonesoup.blend import Blend
 from bonesoup.cli import options as common
-from bonesoup.cli.failure import UsageError
+from bonesoup.cli.failure import FormatError, UsageError
 from bonesoup.cli.info import base_folder
 from bonesoup.errors import BoneSoupError
 from bonesoup.options import BlendChoice
@@ -55,12 +55,19 @@ class Template:
 
     def __init__(self, text: str, special: dict[str, str]) -> None:
         try:
+            from jinja2 import TemplateError
             from jinja2.sandbox import ImmutableSandboxedEnvironment
         except ImportError:
             raise UsageError("the chat template needs jinja2: pip install 'bonesoup[chat]'") from None
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
         environment.globals["raise_exception"] = _raise
-        self._template = environment.from_string(text)
+        self._errors = TemplateError
+        try:
+            self._template = environment.from_string(text)
+        except TemplateError as error:
+            raise FormatError(f"the chat template cannot be read: {error}") from None
         self._special = special
 
     @staticmethod
@@ -69,7 +76,12 @@ class Template:
         config: dict[str, Any] = {}
         file = folder / "tokenizer_config.json"
         if file.exists():
-            config = json.loads(file.read_text(encoding="utf-8"))
+            try:
+                config = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise FormatError(f"{file} is not JSON: {error}") from None
+            if not isinstance(config, dict):
+                raise FormatError(f"{file} must be a JSON object")
         special = {}
         for name in ("bos_token", "eos_token"):
             token = config.get(name)
@@ -82,7 +94,10 @@ class Template:
 
     def render(self, messages: list[dict[str, str]]) -> str:
         """Return the conversation as the model's prompt for its next answer."""
-        return str(self._template.render(messages=messages, add_generation_prompt=True, **self._special))
+        try:
+            return str(self._template.render(messages=messages, add_generation_prompt=True, **self._special))
+        except (self._errors, TypeError, ValueError) as error:
+            raise FormatError(f"the chat template fails: {error}") from None
 
 
 class _Talk:

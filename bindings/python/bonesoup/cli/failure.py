@@ -29,14 +29,21 @@ class UsageError(Exception):
     """An option that cannot be understood."""
 
 
+class FormatError(Exception):
+    """A file that the command itself reads, and that breaks its format."""
+
+
 def exit_status(failure: BaseException) -> int:
     """Return the exit status for a failure; a fault of this program is raised again."""
     if isinstance(failure, KeyboardInterrupt):
         return 130
     if isinstance(failure, BoneSoupError):
         return _BY_STATUS.get(failure.status, _OTHER)
-    if isinstance(failure, UsageError):
+    # Output replaces what it cannot show, so that only an argument's broken UTF-8 gets here.
+    if isinstance(failure, (UsageError, UnicodeEncodeError)):
         return 2
+    if isinstance(failure, FormatError):
+        return _BY_STATUS[Status.MALFORMED]
     if isinstance(failure, BrokenPipeError):
         # Whoever reads has left: what is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -51,4 +58,8 @@ def exit_status(failure: BaseException) -> int:
 def sentence(failure: BaseException) -> str:
     """Return a failure in one line."""
     text = "interrupted" if isinstance(failure, KeyboardInterrupt) else str(failure)
+    if isinstance(failure, UnicodeEncodeError):
+        text = "an argument is not UTF-8"
+    if isinstance(failure, OSError) and failure.filename is not None and failure.strerror:
+        text = f"{failure.filename}: {failure.strerror}"
     return " ".join(text.split())

@@ -105,7 +105,7 @@ def _hints(path: str) -> Iterator[str]:
         yield "this is a plain model folder: there is nothing to blend"
         return
     _, content = found
-    if "max_abs_coefficient" not in content.get("guard", {}):
+    if "max_abs_coefficient" not in (content.get("guard") or {}):
         yield "there is no guard.max_abs_coefficient: any coefficients may be asked for"
     if "checksums" not in content:
         yield "there are no checksums: a file that was exchanged goes unnoticed"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import struct
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +62,10 @@ def _write(path: Path, session: Session, positions: int, vocabulary: int) -> Non
     """Write NumPy's format, version 1.0, under another name first."""
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({positions}, {vocabulary}), }}"
     header += " " * (-(len(header) + 11) % 64) + "\n"
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    temporary = path.with_name(path.name + ".part")
+    file = temporary.open("wb")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
             for position in range(positions):
                 file.write(session.logits(position).tobytes())

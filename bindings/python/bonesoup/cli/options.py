@@ -93,7 +93,7 @@ def parse_preference(text: str) -> Mapping[str, float]:
 
 
 def _parts(text: str) -> list[str]:
-    return [part for part in text.split(",") if part.strip()]
+    return text.split(",")
 
 
 def _number(text: str, option: str) -> float:
@@ -149,7 +149,7 @@ def describe(blend: BlendInfo) -> dict[str, Any]:
 
 def print_json(value: object) -> None:
     """Print one JSON object."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    print(json.dumps(value, ensure_ascii=sys.stdout.encoding.lower() != "utf-8", indent=2))
 
 
 def soup_folder(path: str) -> Path:
