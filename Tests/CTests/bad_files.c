@@ -262,7 +262,7 @@ static const struct row {
     {"config: huge width", "models/llama3", huge_width, S(MALFORMED) | S(UNSUPPORTED), "hidden_size", 0},
     {"config: width as text", "models/llama3", width_as_text, S(MALFORMED), "hidden_size", 0},
     {"config: no heads", "models/llama3", no_heads, S(MALFORMED), "num_attention_heads", 0},
-    {"config: heads that do not divide", "models/llama3", uneven_heads, S(MALFORMED), "3 key-value heads", 0},
+    {"config: heads that do not divide", "models/llama3", uneven_heads, S(MALFORMED), "num_key_value_heads is 3", 0},
     {"config: odd head size", "models/llama3", odd_head_size, S(MALFORMED) | S(UNSUPPORTED), "7", 0},
     {"config: 2,000,000,000 layers", "models/llama3", many_layers, S(MALFORMED) | S(UNSUPPORTED), "num_hidden_layers",
      0},

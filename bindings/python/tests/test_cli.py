@@ -143,6 +143,23 @@ def test_lint_finds_what_is_wrong(tmp_path: Path) -> None:
     assert run("lint", FULL).returncode == 0
 
 
+def test_lint_names_everything_that_is_missing(tmp_path: Path) -> None:
+    soup = {
+        "bonesoup": 1,
+        "base": MODEL,
+        "objectives": [{"name": "brief"}, {"name": "happy"}],
+        "backbones": [{"path": "one"}, {"path": "two"}],
+        "matrix": {"rule": "bone", "beta": 0.7},
+    }
+    file = tmp_path / "my.json"
+    file.write_text(json.dumps(soup), encoding="utf-8")
+    done = run("lint", str(file), "--json")
+    assert done.returncode == 1
+    text = "\n".join(json.loads(done.stdout)["problems"])
+    for part in ("the soup cannot be opened", "the backbone one does not exist", "the backbone two does not exist"):
+        assert part in text
+
+
 def test_chat_moves_sliders_and_goes_on_after_mistakes() -> None:
     lines = "The soup\n/brief .8\n/show\n/nothing 1\n/brief x\n/reset\nThe soup\n/quit\nnever\n"
     done = run("chat", FULL, "--max-tokens", "4", text=lines)

@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
     folder = base_folder(options.soup)
     facts["memory_by_format"] = {name: facts["parameters"] * size for name, size in _BYTES.items()}
     facts["licence"] = licence(folder)
+    facts["files"] = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()}
     facts |= {"objectives": objectives, "backbones": backbones, "presets": presets}
     facts["matrix"] = None if matrix is None else [list(row) for row in matrix]
     if options.json:
@@ -49,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
         + f"; now {facts['weights']}, {facts['memory'] / 2**20:,.1f} MiB with adapters"
     )
     print(f"licence       {facts['licence'] or 'not stated'}")
+    print("files         " + ", ".join(f"{name} {size:,}" for name, size in facts["files"].items()))
     for objective in objectives:
         print(
             f"objective     {objective['name']}: default {objective['default']:.3g}, "

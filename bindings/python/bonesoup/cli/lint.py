@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from bonesoup.cli import options as common
-from bonesoup.errors import BoneSoupError
+from bonesoup.errors import BoneSoupError, CancelledError
 from bonesoup.soup import Soup
 
 _ILL_CONDITIONED = 100.0
 _LARGE = 3.0
+_LARGEST_SCALE = 8.0
 
 
 def declare(commands: Any) -> None:
@@ -26,25 +27,23 @@ def declare(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Open everything, verify everything, and say what looks wrong."""
+    """Open everything, verify everything, and say what looks wrong.
+
+    A soup that cannot be opened, but whose manifest can be read, has that as a problem, beside the others.
+    """
     vertices: dict[str, list[float]] = {}
     condition = 0.0
-    with Soup.open(
-        options.soup, weights=options.weights, threads=options.threads, verify=("checksums", "finite")
-    ) as soup:
-        problems = list(_problems(soup))
-        if soup.matrix is not None:
-            condition = soup.info.condition
-            for objective in soup.objectives:
-                try:
-                    vertices[objective.name] = list(soup.solve(preference={objective.name: 1.0}).coefficients)
-                except BoneSoupError as error:
-                    problems.append(f"the vertex of {objective.name} cannot be reached: {error}")
-        problems += [
-            f"at the vertex of {name} a coefficient is {max(values, key=abs):.3g}: such stretch often breaks the text"
-            for name, values in vertices.items()
-            if max(map(abs, values)) > _LARGE
-        ]
+    problems: list[str] = []
+    try:
+        soup = Soup.open(options.soup, weights=options.weights, threads=options.threads, verify=("checksums", "finite"))
+    except BoneSoupError as error:
+        if isinstance(error, CancelledError) or not _has_manifest(options.soup):
+            raise
+        problems.append(f"the soup cannot be opened: {error}")
+    else:
+        with soup:
+            problems += _problems(soup)
+            condition, vertices = _vertices(soup, problems)
     problems += _file_problems(options.soup)
     hints = list(_hints(options.soup))
     if options.json:
@@ -60,6 +59,26 @@ def run(options: argparse.Namespace) -> int:
             print(f"λ at {name}: " + ", ".join(f"{value:+.4g}" for value in values))
         print(f"{len(problems)} problems" if problems else "no problems")
     return 1 if problems else 0
+
+
+def _vertices(soup: Soup, problems: list[str]) -> tuple[float, dict[str, list[float]]]:
+    """Return the matrix's condition and the coefficients where one objective is everything."""
+    vertices: dict[str, list[float]] = {}
+    if soup.matrix is None:
+        return 0.0, vertices
+    for objective in soup.objectives:
+        try:
+            values = list(soup.solve(preference={objective.name: 1.0}).coefficients)
+        except BoneSoupError as error:
+            problems.append(f"the vertex of {objective.name} cannot be reached: {error}")
+            continue
+        vertices[objective.name] = values
+        if max(map(abs, values)) > _LARGE:
+            worst = max(values, key=abs)
+            problems.append(
+                f"at the vertex of {objective.name} a coefficient is {worst:.3g}: such stretch breaks texts"
+            )
+    return soup.info.condition, vertices
 
 
 def _problems(soup: Soup) -> Iterator[str]:
@@ -88,6 +107,15 @@ def _problems(soup: Soup) -> Iterator[str]:
             soup.solve(preset=name)
         except BoneSoupError as error:
             yield f"the preset {name} cannot be used: {error}"
+
+
+def _has_manifest(path: str) -> bool:
+    """Return whether the manifest is there and lists backbones, whatever else is wrong with the soup."""
+    try:
+        found = _manifest(path)
+    except ValueError:
+        return False
+    return found is not None and isinstance(found[1], dict) and isinstance(found[1].get("backbones"), list)
 
 
 def _manifest(path: str) -> tuple[Path, dict[str, Any]] | None:
@@ -121,11 +149,27 @@ def _file_problems(path: str) -> Iterator[str]:
             yield f"{key} names {content[key]}, which does not exist"
     seen: dict[str, str] = {}
     for backbone in content["backbones"]:
-        for file in sorted((folder / backbone["path"]).glob("*.safetensors")):
+        path = str(backbone.get("path", "")) if isinstance(backbone, dict) else ""
+        if not (folder / path).exists():
+            yield f"the backbone {path} does not exist"
+            continue
+        yield from _adapter_problems(folder / path, path)
+        for file in sorted((folder / path).glob("*model*.safetensors")):
             digest = _digest(file)
             if digest in seen:
-                yield f"{backbone['path']} and {seen[digest]} have the same {file.name}: two backbones are one"
-            seen[digest] = backbone["path"]
+                yield f"{path} and {seen[digest]} have the same {file.name}: two backbones are one"
+            seen[digest] = path
+
+
+def _adapter_problems(folder: Path, path: str) -> Iterator[str]:
+    config = folder / "adapter_config.json"
+    if not config.exists():
+        return
+    content = json.loads(config.read_text(encoding="utf-8"))
+    alpha, rank = content.get("lora_alpha"), content.get("r")
+    if isinstance(alpha, (int, float)) and isinstance(rank, int) and rank > 0 and not content.get("use_rslora"):
+        if not 0 < alpha / rank <= _LARGEST_SCALE:
+            yield f"{path} has a scale α/r of {alpha / rank:.3g}: was it trained with that?"
 
 
 def _digest(file: Path) -> str:
