@@ -647,7 +647,7 @@ typedef struct bsoup_step {
 } bsoup_step;
 
 /* Samples one token from the logits of the session's last token and appends it. Without a bsoup_session_begin: greedy,
- * without limits. Where the context is full the step's token is −1 and it finishes with BSOUP_FINISH_CONTEXT. Also: BUSY,
+ * without limits. Where the context is full, or max_tokens is 0, the step finishes and its token is −1. Also: BUSY,
  * NOT_READY (bsoup_decode first), CANCELLED (the hook), INVALID_ARGUMENT (finished: begin another). */
 bsoup_status bsoup_session_next(bsoup_session *session, bsoup_step *step);
 

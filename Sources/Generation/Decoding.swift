@@ -1,5 +1,6 @@
 public import Platform
 import Soups
+import Synchronization
 import Transformer
 
 /// Computes the pending tokens of any set of sessions together, prefills and single steps mixed.
@@ -31,6 +32,9 @@ public struct Decoding {
     let adapters: AdapterSet?
     var tasks: [Task]
   }
+
+  /// Counts the runs of the process.
+  private static let turns = Atomic<UInt64>(0)
 
   private let options: Options
   private let monitor: Monitor
@@ -69,10 +73,12 @@ public struct Decoding {
   private mutating func groups(_ sessions: [Session]) throws(BoneSoupError) -> [Group] {
     var groups: [Group] = []
     let ends = share(sessions)
+    let turn = Self.turns.wrappingAdd(1, ordering: .relaxed).newValue
     for (index, session) in sessions.enumerated() where ends[index] > session.computed {
       let blend = session.blend
       let task = Task(session: session, index: index, end: ends[index])
       tookPart[index] = true
+      session.lastTurn = turn
       do throws(BoneSoupError) {
         let weights = try blend.weights()
         try prepare(task)
@@ -105,7 +111,9 @@ public struct Decoding {
     var ends = sessions.map(\.tokenCount)
     guard var left = options.maximumRows else { return ends }
     ends = sessions.map(\.computed)
+    // Who waited longest comes first: with fewer rows than sessions, all get their turn over the calls.
     var open = sessions.indices.filter { sessions[$0].pendingCount > 0 }
+    open.sort { (sessions[$0].lastTurn, $0) < (sessions[$1].lastTurn, $1) }
     while left > 0, !open.isEmpty {
       let quota = max(1, left / open.count)
       for index in open {

@@ -62,6 +62,7 @@ public final class RunningGeneration {
     }
     certain.removeAll()
     top.removeAll()
+    if options.maximumTokens == 0 { return try end(.length, token: -1) }
     if session.tokenCount >= session.context { return try end(.context, token: -1) }
     guard let logits = session.lastLogits else {
       throw .notReady(

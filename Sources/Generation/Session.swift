@@ -24,6 +24,8 @@ public final class Session: @unchecked Sendable {
   /// Tokens whose keys and values are in the cache; the others are pending.
   public internal(set) var computed = 0
   var kept: KeptLogits
+  /// The run of `Decoding` that last computed something of it.
+  var lastTurn: UInt64 = 0
   var stretches: [Stretch]
   /// The generation that was begun, until it is ended.
   public internal(set) var generation: RunningGeneration?

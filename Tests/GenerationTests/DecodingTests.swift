@@ -183,4 +183,20 @@ import Transformer
       for await same in group { #expect(same) }
     }
   }
+
+  @Test func fewerRowsThanSessionsGiveEachItsTurn() throws {
+    let soup = try openSoup(Fixtures.model("llama3"))
+    let sessions = try (0..<5).map { number in
+      let session = try soup.session()
+      try session.append([Int32(number)])
+      return session
+    }
+    var options = Decoding.Options()
+    options.maximumRows = 2
+    for _ in 0..<10 {
+      #expect(Decoding.run(sessions, options: options, monitor: .none).allSatisfy { $0 == nil })
+      for session in sessions where session.pendingCount == 0 { try session.append([7]) }
+    }
+    #expect(sessions.allSatisfy { (3...5).contains($0.computed) })
+  }
 }

@@ -75,9 +75,7 @@ def _vertices(soup: Soup, problems: list[str]) -> tuple[float, dict[str, list[fl
         vertices[objective.name] = values
         if max(map(abs, values)) > _LARGE:
             worst = max(values, key=abs)
-            problems.append(
-                f"at the vertex of {objective.name} a coefficient is {worst:.3g}: such stretch breaks texts"
-            )
+            problems.append(f"at the vertex of {objective.name} a coefficient is {worst:.3g}: that breaks texts")
     return soup.info.condition, vertices
 
 
@@ -167,9 +165,10 @@ def _adapter_problems(folder: Path, path: str) -> Iterator[str]:
         return
     content = json.loads(config.read_text(encoding="utf-8"))
     alpha, rank = content.get("lora_alpha"), content.get("r")
-    if isinstance(alpha, (int, float)) and isinstance(rank, int) and rank > 0 and not content.get("use_rslora"):
-        if not 0 < alpha / rank <= _LARGEST_SCALE:
-            yield f"{path} has a scale α/r of {alpha / rank:.3g}: was it trained with that?"
+    if not isinstance(alpha, (int, float)) or not isinstance(rank, int) or rank <= 0 or content.get("use_rslora"):
+        return
+    if not 0 < alpha / rank <= _LARGEST_SCALE:
+        yield f"{path} has a scale α/r of {alpha / rank:.3g}: was it trained with that?"
 
 
 def _digest(file: Path) -> str:
