@@ -71,7 +71,11 @@ def test_json_has_the_documented_keys(command: list[str], keys: set[str]) -> Non
             assert [set(entry) for entry in value["top"]] == [{"id", "text", "logit"}] * 3
 
 
-@pytest.mark.parametrize("command", [command for command, _ in COMMANDS], ids=[command[0] for command, _ in COMMANDS])
+@pytest.mark.parametrize(
+    "command",
+    [*(command for command, _ in COMMANDS), ["chat"]],
+    ids=[*(command[0] for command, _ in COMMANDS), "chat"],
+)
 def test_what_is_no_soup_is_one_line_and_a_status(command: list[str], tmp_path: Path) -> None:
     empty = tmp_path / "empty.json"
     empty.write_bytes(b"")
@@ -83,9 +87,9 @@ def test_what_is_no_soup_is_one_line_and_a_status(command: list[str], tmp_path: 
         assert done.stdout == ""
 
 
-@pytest.mark.parametrize("command", ["generate", "logits", "blend"])
+@pytest.mark.parametrize("command", ["generate", "logits", "blend", "chat"])
 def test_a_wrong_preference_is_refused(command: str) -> None:
-    prompt = [] if command == "blend" else ["--prompt", "The soup"]
+    prompt = [] if command in ("blend", "chat") else ["--prompt", "The soup"]
     for preference, status in (("brief", 2), ("brief=x", 2), ("sad=1", 3), ("brief=.2", 2), ("brief=-1,happy=2", 2)):
         done = run(command, FULL, *prompt, "--preference", preference)
         assert done.returncode == status, (preference, done.stderr)
