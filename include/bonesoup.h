@@ -609,7 +609,8 @@ typedef struct bsoup_decode_options {
   uint32_t max_rows;      /* positions to compute at most in this call, shared fairly; 0: all that are pending */
   uint32_t all_logits;    /* 1: keep the logits of every position computed by this call, not of the last only */
   uint32_t reserved;      /* 0 */
-  bsoup_status *statuses; /* what became of each session, `count` of them; NULL: not wanted */
+  bsoup_status *statuses; /* what became of each session, `count` of them; NULL: not wanted. Where nothing is computed,
+                             the sessions that were in order are NOT_READY */
   bsoup_cancel *cancel;
   bsoup_progress_fn progress;
   void *progress_context;

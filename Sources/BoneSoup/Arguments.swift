@@ -52,10 +52,13 @@ enum Arguments {
   static func room<Value>(
     _ pointer: UnsafeMutablePointer<Value>?, _ capacity: Int, _ name: StaticString
   ) throws(BoneSoupError) -> UnsafeMutableBufferPointer<Value> {
-    guard capacity >= 0, pointer != nil || capacity == 0 else {
-      throw .invalidArgument("\(name) is NULL, or its capacity of \(capacity) is wrong")
+    guard pointer != nil || capacity == 0 else {
+      throw .invalidArgument("\(name) is NULL, and its capacity is \(UInt(bitPattern: capacity))")
     }
-    return UnsafeMutableBufferPointer(start: pointer, count: pointer == nil ? 0 : capacity)
+    // A size_t above what memory can hold means plenty.
+    let most = Int.max / max(MemoryLayout<Value>.stride, 1)
+    return UnsafeMutableBufferPointer(
+      start: pointer, count: pointer == nil ? 0 : capacity < 0 ? most : min(capacity, most))
   }
 
   /// Copies an array of exactly `values.count` numbers out.

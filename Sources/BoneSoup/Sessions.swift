@@ -216,6 +216,8 @@ public func bsoup_decode(
       do throws(BoneSoupError) {
         try held.add(handle, call)
       } catch {
+        // Nothing is computed for the others either.
+        for other in 0..<handles.count { raw.statuses?[other] = bsoup_status(BSOUP_NOT_READY) }
         raw.statuses?[index] = error.status
         throw error
       }

@@ -39,7 +39,8 @@ public struct Decoding {
   private let options: Options
   private let monitor: Monitor
   private var failures: [BoneSoupError?]
-  private var tookPart: [Bool]
+  /// How far each session was to be computed.
+  private var ends: [Int]
   private var done = 0
   private var total = 0
 
@@ -55,8 +56,9 @@ public struct Decoding {
       try monitor.report(0)
       for var group in groups { try decoding.compute(&group) }
     } catch {
-      // What ended the whole is everybody's who took part.
-      for index in sessions.indices where decoding.failures[index] == nil && decoding.tookPart[index] {
+      // What ended the whole is everybody's who was not computed as far as was asked.
+      for index in sessions.indices
+      where decoding.failures[index] == nil && sessions[index].computed < decoding.ends[index] {
         decoding.failures[index] = error
       }
     }
@@ -67,17 +69,16 @@ public struct Decoding {
     self.options = options
     self.monitor = monitor
     self.failures = failures
-    tookPart = failures.map { _ in false }
+    ends = failures.map { _ in 0 }
   }
 
   private mutating func groups(_ sessions: [Session]) throws(BoneSoupError) -> [Group] {
     var groups: [Group] = []
-    let ends = share(sessions)
+    ends = share(sessions)
     let turn = Self.turns.wrappingAdd(1, ordering: .relaxed).newValue
     for (index, session) in sessions.enumerated() where ends[index] > session.computed {
       let blend = session.blend
       let task = Task(session: session, index: index, end: ends[index])
-      tookPart[index] = true
       session.lastTurn = turn
       do throws(BoneSoupError) {
         let weights = try blend.weights()

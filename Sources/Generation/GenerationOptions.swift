@@ -17,6 +17,19 @@ public struct GenerationOptions {
   public static let maximumStopTokens = 256
 
   public init() {}
+
+  /// Throws `.invalidArgument` for what no generation can do.
+  func validate(vocabularySize: Int) throws(BoneSoupError) {
+    try sampling.validate(vocabularySize: vocabularySize)
+    _ = try StopMatcher(stopStrings)
+    guard stopTokens.count <= Self.maximumStopTokens else {
+      throw .invalidArgument(
+        "there are \(stopTokens.count) stop tokens; at most \(Self.maximumStopTokens) are taken")
+    }
+    for token in stopTokens where token < 0 || token >= vocabularySize {
+      throw .invalidArgument("the stop token \(token) is not in the model's vocabulary of \(vocabularySize)")
+    }
+  }
 }
 
 /// Why a text ended. The numbers are the C API's.

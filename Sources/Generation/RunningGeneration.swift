@@ -24,14 +24,7 @@ public final class RunningGeneration {
     let base = session.blend.soup.base
     let vocabulary = base.config.vocabularySize
     let allocator = session.engine.allocator
-    try options.sampling.validate(vocabularySize: vocabulary)
-    guard options.stopTokens.count <= GenerationOptions.maximumStopTokens else {
-      throw .invalidArgument(
-        "there are \(options.stopTokens.count) stop tokens; at most \(GenerationOptions.maximumStopTokens) are taken")
-    }
-    for token in options.stopTokens where token < 0 || token >= vocabulary {
-      throw .invalidArgument("the stop token \(token) is not in the model's vocabulary of \(vocabulary)")
-    }
+    try options.validate(vocabularySize: vocabulary)
     self.options = options
     text = TextStream(stops: try StopMatcher(options.stopStrings))
     endTokens = options.ignoresEnd ? [] : base.config.endTokens
@@ -101,7 +94,14 @@ public final class RunningGeneration {
   }
 
   /// Lets out the text that was held back; nothing more comes after it.
-  func flush() throws(BoneSoupError) { try text.finish(to: &certain) }
+  private func flush() throws(BoneSoupError) { try text.finish(to: &certain) }
+
+  /// Ends a text before its time: its new text is what was held back.
+  func breakOff(_ reason: FinishReason) throws(BoneSoupError) {
+    finish = reason
+    certain.removeAll()
+    try flush()
+  }
 
   private func runHook(
     _ logits: UnsafeBufferPointer<Float>, _ history: UnsafeBufferPointer<Int32>, _ host: FloatingPointControl?

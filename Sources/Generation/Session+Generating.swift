@@ -34,6 +34,8 @@ extension Session {
     _ prompt: Prompt, _ options: GenerationOptions, monitor: Monitor,
     onText: ((UnsafeBufferPointer<UInt8>) -> Bool)?
   ) throws(BoneSoupError) -> (text: GeneratedText, failure: BoneSoupError?) {
+    // Before anything of the session changes.
+    try options.validate(vocabularySize: blend.soup.base.config.vocabularySize)
     let result = try GeneratedText(topCount: options.sampling.topLogProbabilities, allocator: engine.allocator)
     generation = nil
     if !prompt.text.isEmpty || blend.soup.base.tokenizer != nil {  // tokens that were appended need none
@@ -57,8 +59,9 @@ extension Session {
       result.finish = generation.finish
     } catch {
       failure = error
-      generation.finish = error == .cancelled ? .cancelled : .error
-      result.finish = generation.finish
+      result.finish = error == .cancelled ? .cancelled : .error
+      // The failure that ended it matters more than one of showing its last bytes.
+      if (try? generation.breakOff(result.finish)) != nil { try? result.append(text: generation.stepText) }
     }
     self.generation = nil
     result.decodeSeconds = monotonicSeconds() - middle
@@ -86,7 +89,10 @@ extension Session {
       let new = generation.stepText
       guard !new.isEmpty else { continue }
       try result.append(text: new)
-      if let onText, !onText(new) { generation.finish = .callback }
+      if let onText, !onText(new) {
+        try generation.breakOff(.callback)
+        try result.append(text: generation.stepText)
+      }
     }
   }
 }

@@ -90,5 +90,9 @@ public final class BackgroundTask<Value: Sendable>: @unchecked Sendable {
   }
 
   /// The result, nil where it is not there within `milliseconds` (nil: for ever).
-  public func wait(milliseconds: UInt32?) -> Result<Value, BoneSoupError>? { shared.wait(milliseconds: milliseconds) }
+  ///
+  /// The work itself, called back by its host, does not wait for its own end.
+  public func wait(milliseconds: UInt32?) -> Result<Value, BoneSoupError>? {
+    shared.wait(milliseconds: pthread_equal(thread, pthread_self()) != 0 ? 0 : milliseconds)
+  }
 }

@@ -26,6 +26,8 @@ public struct Monitor: @unchecked Sendable {
   public func report(_ share: Double) throws(BoneSoupError) {
     try check()
     if let progress, !progress(share) { throw .cancelled }
+    // The callback may have cancelled, or let go of the result.
+    try check()
   }
 
   /// Looks at the same cancel, and reports nothing.

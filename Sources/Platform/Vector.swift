@@ -42,9 +42,12 @@ public struct Vector<Element: BitwiseCopyable>: ~Copyable {
   public mutating func append(contentsOf source: UnsafeBufferPointer<Element>) throws(BoneSoupError) {
     guard let start = source.baseAddress, source.count > 0 else { return }
     guard source.count <= Int.max - count else { throw .outOfMemory("\(purpose) is too long") }
+    let old = buffer
     try reserve(count + source.count)
     (elements + count).update(from: start, count: source.count)
     count += source.count
+    // The source may lie in the old memory: it is kept until here.
+    withExtendedLifetime(old) {}
   }
 
   /// Keeps the first `newCount` elements, and the memory.

@@ -24,7 +24,8 @@ extension Soup {
     }
     return Soup(
       engine: engine, base: base, backbones: backbones, objectives: objectives + [objective], matrix: nil,
-      extrapolation: nil, guardRails: guardRails, presets: [], adapters: adapters)
+      extrapolation: nil, guardRails: guardRails,
+      presets: presets.map { Preset(name: $0.name, preference: $0.preference + [0]) }, adapters: adapters)
   }
 
   public func with(matrix: BackboneMatrix) throws(BoneSoupError) -> Soup {
@@ -33,8 +34,12 @@ extension Soup {
         "the matrix is \(matrix.backboneCount) × \(matrix.objectiveCount), but the soup has \(backbones.count) "
           + "backbones and \(objectives.count) objectives")
     }
+    // A stretch that was set before stays.
+    let stretch = try extrapolation.map { (old) throws(BoneSoupError) in
+      try Extrapolation(factors: old.factors, matrix: matrix)
+    }
     return Soup(
-      engine: engine, base: base, backbones: backbones, objectives: objectives, matrix: matrix, extrapolation: nil,
+      engine: engine, base: base, backbones: backbones, objectives: objectives, matrix: matrix, extrapolation: stretch,
       guardRails: guardRails, presets: presets, adapters: adapters)
   }
 

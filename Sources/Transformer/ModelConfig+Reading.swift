@@ -107,8 +107,8 @@ extension ModelConfig {
     var theta = try json.optionalDouble("rope_theta")
     if let parameters, let own = try parameters.optionalDouble("rope_theta") { theta = own }
     let base = theta ?? 10_000
-    guard base > 0, base < 1e15 else {
-      throw json.malformed("has a rope_theta of \(base), which is not a positive number")
+    guard base >= 1, base < 1e15 else {
+      throw json.malformed("has a rope_theta of \(base), which is not between 1 and 1e15")
     }
     for source in [json, parameters] {
       if let share = try source?.optionalDouble("partial_rotary_factor"), share != 1 {
@@ -124,7 +124,9 @@ extension ModelConfig {
     if type == nil { type = try json.optionalString("type", maxBytes: 64) }
     func positive(_ key: String) throws(BoneSoupError) -> Double {
       let value = try json.double(key)
-      guard value > 0, value < 1e9 else { throw try json.member(key).malformed("is \(value), not a positive number") }
+      guard value >= 1e-3, value < 1e9 else {
+        throw try json.member(key).malformed("is \(value), not between 0.001 and 1e9")
+      }
       return value
     }
     switch type {
