@@ -171,4 +171,18 @@ import Transformer
     }
     #expect(refusals > 3)
   }
+
+  @Test func wrongOptionsLeaveTheSessionAsItWas() throws {
+    let session = try openSoup(Fixtures.model("llama3")).session()
+    try session.append([1, 2])
+    var options = GenerationOptions()
+    options.sampling.temperature = -1
+    var text = Array("The soup".utf8)
+    #expect(throws: BoneSoupError.self) {
+      try text.withUnsafeMutableBytes {
+        try session.generate(.init(UnsafeRawBufferPointer($0)), options, monitor: .none, onText: nil)
+      }
+    }
+    #expect(session.tokenCount == 2)
+  }
 }

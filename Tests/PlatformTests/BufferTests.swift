@@ -24,4 +24,11 @@ import Testing
     for index in 0..<1000 { try vector.append(Int32(index)) }
     #expect(vector.span.elementsEqual((0..<1000).map(Int32.init)))
   }
+
+  @Test func vectorAppendsItself() throws {
+    var vector = try Vector<Int32>(capacity: 3, allocator: .system, purpose: "numbers")
+    for index in 0..<3 { try vector.append(Int32(index)) }
+    for _ in 0..<10 { try vector.append(contentsOf: vector.span) }
+    #expect(vector.span.enumerated().allSatisfy { $1 == Int32($0 % 3) })
+  }
 }
