@@ -141,11 +141,11 @@ public func bsoup_generate(
     let prompt = try Arguments.text(prompt, prompt_size, "prompt")
     let request = try GenerateRequest(options)
     let made = blend.soup.base.config.contextLength
-    // No tokenizer gives more than three tokens for a byte, and a few around the text.
+    // Few tokenizers give more than three tokens for a byte; a larger context costs a table only.
     let (bound, overflow) = prompt.count.multipliedReportingOverflow(by: 3)
     let need = overflow ? made : min(made, bound.addingReportingOverflow(16 + Int(request.raw.max_tokens)).partialValue)
     let session = try Session(
-      blend, context: request.raw.context == 0 ? max(need, 1) : Int(request.raw.context),
+      blend, context: request.raw.context == 0 ? max(need, min(made, 1 << 15)) : Int(request.raw.context),
       type: try Arguments.format(request.raw.kv_format, "kv_format"))
     try session.acquire(call.host)
     try request.generate(on: session, prompt: prompt, call: call, into: generation)

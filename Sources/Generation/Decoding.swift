@@ -51,10 +51,18 @@ public struct Decoding {
     _ sessions: [Session], options: Options = Options(), monitor: Monitor
   ) -> [BoneSoupError?] {
     var decoding = Decoding(options: options, monitor: monitor, failures: sessions.map { _ in nil })
-    do {
+    do throws(BoneSoupError) {
       let groups = try decoding.groups(sessions)
       try monitor.report(0)
-      for var group in groups { try decoding.compute(&group) }
+      for var group in groups {
+        do throws(BoneSoupError) {
+          try decoding.compute(&group)
+        } catch {
+          if error == .cancelled { throw error }
+          // One engine without memory does not hold up the others.
+          for task in group.tasks { decoding.failures[task.index] = error }
+        }
+      }
     } catch {
       // What ended the whole is everybody's who was not computed as far as was asked.
       for index in sessions.indices
