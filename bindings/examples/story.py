@@ -6,7 +6,7 @@ import bonesoup
 
 path, wish = sys.argv[1:]
 preference = {name: float(part) for name, part in (pair.split("=") for pair in wish.split(","))}
-with bonesoup.Soup.open(path, progress=bonesoup.ProgressBar("opening")) as soup:
+with bonesoup.Soup.open(path, progress=True) as soup:
     for piece in soup.stream("Once upon a time", preference=preference, temperature=0.7, seed=1, max_tokens=120):
         print(piece, end="", flush=True)
     print()

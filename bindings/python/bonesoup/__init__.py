@@ -5,6 +5,7 @@
 ...     print(soup.generate("Once upon a time", preference={"brief": 0.7, "happy": 0.3}).text)
 """
 
+from bonesoup._files import FileSource
 from bonesoup._library import build_info, version
 from bonesoup.blend import Blend
 from bonesoup.blend_info import BlendInfo
@@ -51,6 +52,7 @@ __all__ = [
     "ContextFullError",
     "Engine",
     "FileReadError",
+    "FileSource",
     "ForkedError",
     "Generation",
     "GuardRailError",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import weakref
-from ctypes import addressof, c_float, c_int32
-from typing import Any, Callable, Optional
+from ctypes import addressof, c_char, c_float, c_int32
+from typing import Any, Callable, Optional, Union
 
 from bonesoup._handle import check
 from bonesoup._interrupt import Interruptible
-from bonesoup._structs import LogitsFn, ProgressFn, TextFn
+from bonesoup._structs import LogitsFn, ProgressFn, ReadAtFn, TextFn
+from bonesoup.progress import ProgressBar
 
-# Gets the share done, 0 to 1; False cancels.
-Progress = Callable[[float], Optional[bool]]
+# Gets the share done, 0 to 1; False cancels. True, in place of a function: a bar on a terminal.
+Progress = Union[Callable[[float], Optional[bool]], bool]
 # Gets new text; False ends the generation.
 OnText = Callable[[str], Optional[bool]]
 # Gets the logits, to be changed in place, and all tokens so far; False cancels. Both are valid during the call only.
@@ -41,13 +42,19 @@ class Callbacks:
     def __init__(self) -> None:
         self._exception: BaseException | None = None
         self._functions: list[Any] = []
+        self._bar: ProgressBar | None = None
 
     @property
     def used(self) -> bool:
         """Whether there is any."""
         return bool(self._functions)
 
-    def progress(self, function: Progress) -> Any:
+    def progress(self, wish: Progress | None, title: str) -> Any:
+        if wish is None or wish is False:
+            return ProgressFn()
+        if wish is True:
+            wish = self._bar = ProgressBar(title)
+        function: Callable[[float], bool | None] = wish
         return self._keep(ProgressFn(self._guarded(lambda share, context: function(share))))
 
     def text(self, function: OnText) -> Any:
@@ -64,6 +71,17 @@ class Callbacks:
             return result
 
         return self._keep(LogitsFn(self._guarded(hook)))
+
+    def read_at(self, fill: Callable[[int, memoryview[int]], None]) -> Any:
+        def read(context: Any, offset: int, destination: int, size: int) -> None:
+            if size:
+                buffer = memoryview((c_char * size).from_address(destination)).cast("B")
+                array = weakref.ref(buffer.obj)
+                with buffer:  # released at the end, as the views of a hook
+                    fill(offset, buffer)
+                take_back(None, array)
+
+        return self._keep(ReadAtFn(self._guarded(read)))
 
     def _keep(self, function: Any) -> Any:
         self._functions.append(function)
@@ -82,6 +100,8 @@ class Callbacks:
 
     def check(self, status: int) -> None:
         """Raise what a callback raised, else the exception for a status other than OK."""
+        if self._bar is not None:
+            self._bar.clear()
         exception, self._exception = self._exception, None
         if exception is not None:
             raise exception

@@ -119,11 +119,10 @@ def generate_options(how: GenerateOptions, callbacks: Callbacks) -> Any:
     wish.stop_tokens, wish.stop_token_count = ends, len(ends)
     wish.ignore_end = how.get("ignore_end", False)
     wish.tokenize = tokenize_flags(how.get("special", True), how.get("parse_special", False))
-    on_text, progress = how.get("on_text"), how.get("progress")
+    on_text = how.get("on_text")
     if on_text is not None:
         wish.on_text = callbacks.text(on_text)
-    if progress is not None:
-        wish.prefill_progress = callbacks.progress(progress)
+    wish.prefill_progress = callbacks.progress(how.get("progress"), "reading")
     return wish
 
 

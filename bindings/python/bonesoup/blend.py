@@ -63,8 +63,7 @@ class Blend(Handle):
         self._context = soup._context
         wish = blend_options(choice)
         wish.background = background
-        if progress is not None:
-            wish.progress = self._callbacks.progress(progress)
+        wish.progress = self._callbacks.progress(progress, "blending")
         with LongCall(cancel) as call:
             if cancel is not None or not background:
                 wish.cancel = call.flag._handle

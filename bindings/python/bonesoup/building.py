@@ -5,24 +5,39 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from ctypes import byref, c_uint32
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from bonesoup import _constants, _structs
 from bonesoup._callbacks import Callbacks, Progress
 from bonesoup._convert import doubles, options, word
-from bonesoup._files import open_options
+from bonesoup._files import FileSource, open_options
 from bonesoup._handle import Handle, check
 from bonesoup._interrupt import LongCall
 from bonesoup._library import C
 from bonesoup.blend import Blend
 from bonesoup.cancel import Cancel
+from bonesoup.engine import Engine
 from bonesoup.errors import Status, error
+from bonesoup.options import Format
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 Load = Literal["map", "copy"]
 Verification = Literal["checksums", "finite"]
+
+
+class OpenOptions(TypedDict, total=False):
+    """The keyword arguments of `Soup.open`."""
+
+    weights: Format | None
+    threads: int | None
+    engine: Engine | None
+    load: Load
+    verify: Verification | Iterable[Verification]
+    files: Mapping[str, Buffer | FileSource] | None
+    progress: Progress | None
+    cancel: Cancel | None
 
 
 class SoupBuilding(Handle):
@@ -38,7 +53,7 @@ class SoupBuilding(Handle):
         *,
         load: Load = "map",
         verify: Verification | Iterable[Verification] = (),
-        files: Mapping[str, Buffer] | None = None,
+        files: Mapping[str, Buffer | FileSource] | None = None,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> int:

@@ -43,9 +43,13 @@ class BoneSoupError(Exception):
         The library's sentence on it.
     generation
         Where a generation failed or was cancelled on the way, what it had written by then; else None.
+    statuses
+        Where many texts were computed together (`decode`, `generate_many`), what became of each: OK where it was
+        computed, NOT_READY where it was in order and nothing was computed; else None.
     """
 
     generation: Generation | None = None
+    statuses: tuple[Status, ...] | None = None
 
     def __init__(self, status: Status, message: str) -> None:
         super().__init__(status, message)
@@ -145,7 +149,12 @@ _CLASSES: dict[Status, type[BoneSoupError]] = {
 }
 
 
+def known(status: int) -> Status:
+    """Return the status; a number that this package does not know is INTERNAL."""
+    return Status(status) if status == Status.OK or status in _CLASSES else Status.INTERNAL
+
+
 def error(status: int, message: str) -> BoneSoupError:
-    """Return the exception for a status other than OK; a number that this package does not know is INTERNAL."""
-    kind = Status(status) if status in _CLASSES else Status.INTERNAL
+    """Return the exception for a status other than OK."""
+    kind = known(status)
     return _CLASSES[kind](kind, message)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bonesoup.errors import BoneSoupError, Status
 from bonesoup.generation import FinishReason, Generation, Logprob, Stats
 from bonesoup.options import Format, GenerateOptions, Prompt
 from bonesoup.session import Session, Step, decode
@@ -98,6 +99,16 @@ def stream(blend: Blend, prompt: Prompt, how: GenerateOptions, context: int, kv_
     return pieces()
 
 
+def _decode(running: Sequence[_Text], texts: Sequence[_Text], **how: Any) -> None:
+    """Decode those that still run; the statuses of a failure are of all texts."""
+    try:
+        decode([text.session for text in running], **how)
+    except BoneSoupError as exception:
+        met = dict(zip(map(id, running), exception.statuses or ()))
+        exception.statuses = tuple(met.get(id(text), Status.OK) for text in texts)
+        raise
+
+
 def many(
     blends: Sequence[Blend], prompts: Sequence[Prompt], how: GenerateOptions, context: int, kv_format: Format | None
 ) -> list[Generation]:
@@ -109,7 +120,7 @@ def many(
         for blend, prompt in zip(blends, prompts):
             texts.append(_Text(blend, prompt, how, context, kv_format))
         start = time.perf_counter()
-        decode([text.session for text in texts], progress=how.get("progress"), cancel=cancel)
+        _decode(texts, texts, progress=how.get("progress"), cancel=cancel)
         middle = time.perf_counter()
         running = [text for text in texts if text.finish is None]
         while running:
@@ -117,7 +128,7 @@ def many(
                 text.step()
             running = [text for text in running if text.finish is None]
             if running:
-                decode([text.session for text in running], cancel=cancel)
+                _decode(running, texts, cancel=cancel)
         end = time.perf_counter()
         return [text.generation(middle - start, end - middle) for text in texts]
     finally:

@@ -81,7 +81,7 @@ class GenerateOptions(SamplingOptions, total=False):
     parse_special: bool
     # Gets new text as it comes, whole characters; returning False ends the text.
     on_text: OnText | None
-    # Gets the share of the prompt that is computed; returning False cancels.
+    # Gets the share of the prompt that is computed; returning False cancels. True: bars on a terminal, of a fold too.
     progress: Progress | None
     # Stops the call when requested.
     cancel: Cancel | None

@@ -9,7 +9,9 @@ import time
 class ProgressBar:
     """Draws the share done on standard error, where that is a terminal; nothing for what takes less than half a second.
 
-    >>> Soup.open("my-soup", progress=ProgressBar("opening"))
+    `progress=True` makes one with the name of what is done.
+
+    >>> Soup.open("my-soup", progress=ProgressBar("opening my soup"))
     """
 
     _WIDTH = 30
@@ -18,7 +20,7 @@ class ProgressBar:
         self._title = title
         self._start = time.monotonic()
         self._shown = False
-        self._is_terminal = sys.stderr.isatty()
+        self._is_terminal = sys.stderr is not None and sys.stderr.isatty()
 
     def __call__(self, share: float) -> None:
         """Draw it; a full bar is wiped away."""
@@ -34,8 +36,13 @@ class ProgressBar:
 
     def __exit__(self, *exception: object) -> None:
         """Wipe away what a call that broke off has left."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Wipe the bar away."""
         if self._shown:
             self._write("\r\x1b[K")
+            self._shown = False
 
     def _write(self, text: str) -> None:
         sys.stderr.write(text)

@@ -22,7 +22,7 @@ from bonesoup._library import C
 from bonesoup._requests import generate_options, session_options, tokenize_flags
 from bonesoup.blend_info import BlendInfo
 from bonesoup.cancel import Cancel
-from bonesoup.errors import BoneSoupError, Status, error
+from bonesoup.errors import BoneSoupError, Status, error, known
 from bonesoup.generation import FinishReason, Generation, GenerationHandle, Logprob, finish_reason, logprobs
 from bonesoup.options import Format, GenerateOptions, Prompt
 
@@ -293,12 +293,14 @@ class _Use:
     def __init__(self, *sessions: Session, changes: bool = False) -> None:
         self._sessions = set(sessions)
         self._changes = changes
+        self.refused: Session | None = None  # that another call is using
 
     def __enter__(self) -> None:
         taken: list[Session] = []
         try:
             for session in self._sessions:
                 if not session._lock.acquire(blocking=False):
+                    self.refused = session
                     raise error(Status.BUSY, "another call is using this session: on another thread, or one calls back")
                 taken.append(session)
                 if self._changes:
@@ -347,15 +349,31 @@ def decode(
     all_logits
         Keep the logits of every position computed by this call, not of the last only.
     progress
-        Gets the share done; returning False cancels.
+        Gets the share done; returning False cancels. True: a bar on a terminal.
+
+    Raises
+    ------
+        The first failure in order; its `statuses` tell what became of each session.
     """
-    handles = (c_void_p * len(sessions))(*(session._handle.value for session in sessions))
-    callbacks = Callbacks()
+    callbacks, statuses = Callbacks(), (c_int32 * len(sessions))()
     wish = options(_structs.DecodeOptions, "bsoup_decode_options_init")
     put(wish, "max_rows", max_rows, "max_rows")
-    wish.all_logits = all_logits
-    if progress is not None:
-        wish.progress = callbacks.progress(progress)
-    with LongCall(cancel) as call, _Use(*sessions, changes=True):
-        wish.cancel = call.flag._handle
-        callbacks.check(C.bsoup_decode(handles, len(sessions), byref(wish)))
+    wish.all_logits, wish.statuses = all_logits, statuses
+    wish.progress = callbacks.progress(progress, "computing")
+    use, bad = _Use(*sessions, changes=True), None
+    try:
+        with LongCall(cancel) as call, use:
+            wish.cancel = call.flag._handle
+            handles = (c_void_p * len(sessions))()
+            for index, session in enumerate(sessions):
+                if session.closed:
+                    bad = session
+                handles[index] = session._handle.value
+            callbacks.check(C.bsoup_decode(handles, len(sessions), byref(wish)))
+    except BoneSoupError as exception:
+        bad = bad or use.refused
+        if bad is None:
+            exception.statuses = tuple(map(known, statuses))
+        else:  # the library was not asked
+            exception.statuses = tuple(exception.status if one is bad else Status.NOT_READY for one in sessions)
+        raise

@@ -5,37 +5,27 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from ctypes import (
-    POINTER,
-    byref,
-    c_double,
-    c_int32,
-    c_size_t,
-    c_uint32,
-    c_uint64,
-    create_string_buffer,
-)
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from ctypes import POINTER, byref, c_double, c_int32, c_size_t, c_uint64
+from typing import TYPE_CHECKING
 
 from bonesoup import _constants, _structs, generate
 from bonesoup._asynchronous import in_thread, pieces
 from bonesoup._callbacks import Callbacks, OnText, Progress
 from bonesoup._convert import doubles, info
-from bonesoup._convert import tokens as token_array
-from bonesoup._files import open_options
+from bonesoup._files import FileSource, open_options
 from bonesoup._handle import check
 from bonesoup._interrupt import LongCall
 from bonesoup._library import C
-from bonesoup._requests import blend_options, choice_key, split, tokenize_flags
+from bonesoup._requests import blend_options, choice_key, split
 from bonesoup.blend import Blend
 from bonesoup.blend_info import BlendInfo, from_raw
-from bonesoup.building import Load, SoupBuilding, Verification
+from bonesoup.building import Load, OpenOptions, SoupBuilding, Verification
 from bonesoup.cancel import Cancel
 from bonesoup.engine import Engine
 from bonesoup.errors import Status, error
 from bonesoup.generation import Generation
-from bonesoup.options import BlendChoice, Format, Preference, Prompt, Request
+from bonesoup.options import BlendChoice, Format, GenerateOptions, Preference, Prompt, Request
 from bonesoup.session import Session
 from bonesoup.soup_info import (
     Backbone,
@@ -47,6 +37,7 @@ from bonesoup.soup_info import (
     read_preset,
     read_soup,
 )
+from bonesoup.soup_text import SoupText
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -57,7 +48,7 @@ if TYPE_CHECKING:
         from typing_extensions import Unpack
 
 
-class Soup(SoupBuilding):
+class Soup(SoupBuilding, SoupText):
     """One base language model and a few backbones: fine-tunes of it, each trained on another mix of rewards.
 
     >>> with Soup.open("my-soup") as soup:
@@ -87,7 +78,7 @@ class Soup(SoupBuilding):
         engine: Engine | None = None,
         load: Load = "map",
         verify: Verification | Iterable[Verification] = (),
-        files: Mapping[str, Buffer] | None = None,
+        files: Mapping[str, Buffer | FileSource] | None = None,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> Soup:
@@ -110,10 +101,11 @@ class Soup(SoupBuilding):
         verify
             "checksums": compare every file that soup.json gives a checksum for. "finite": look for NaN and infinities.
         files
-            Files in memory by name, instead of the file system; `path` then names one of them, or a folder. `bytes`
-            and writable buffers are used in place, others are copied.
+            Files by name, instead of the file system; `path` then names one of them, or a folder. `bytes` and writable
+            buffers are used in place, other buffers are copied. An object with `size` and `read_at(offset, size)`, or
+            an open binary file (`seek`, `readinto`), is read during the call.
         progress
-            Gets the share done; returning False cancels.
+            Gets the share done; returning False cancels. True: a bar on standard error, where that is a terminal.
         """
         if threads is not None:
             if engine is not None:
@@ -136,9 +128,14 @@ class Soup(SoupBuilding):
             super().close()
 
     @classmethod
-    async def open_async(cls, path: str | os.PathLike[str], **how: Any) -> Soup:
+    async def open_async(cls, path: str | os.PathLike[str], **how: Unpack[OpenOptions]) -> Soup:
         """`open` on another thread; takes the same arguments. Cancelling the task stops it."""
-        return await in_thread(lambda flag: cls.open(path, **{**how, "cancel": flag}), how.get("cancel"))
+
+        def call(flag: Cancel) -> Soup:
+            how["cancel"] = flag
+            return cls.open(path, **how)
+
+        return await in_thread(call, how.get("cancel"))
 
     # Blends.
 
@@ -157,7 +154,8 @@ class Soup(SoupBuilding):
         background
             A fold goes on after the call returns: see `Blend.wait`.
         progress
-            Gets the share of a fold; returning False cancels. In the background it runs on a thread of the library.
+            Gets the share of a fold; returning False cancels. True: a bar on a terminal. In the background it runs on a
+            thread of the library.
         cancel
             Of a fold, also one in the background.
         """
@@ -199,12 +197,12 @@ class Soup(SoupBuilding):
         lets it go.
         """
         choice, how, rest = split(request, "generate()")
-        return self._at(blend, choice).generate(prompt, **rest, **how)
+        return self._at(blend, choice, how).generate(prompt, **rest, **how)
 
     def stream(self, prompt: Prompt, *, blend: Blend | None = None, **request: Unpack[Request]) -> Iterator[str]:
         """Return an iterator over the pieces of the text that follows the prompt, as they are written."""
         choice, how, rest = split(request, "stream()")
-        return self._at(blend, choice).stream(prompt, **rest, **how)
+        return self._at(blend, choice, how).stream(prompt, **rest, **how)
 
     async def generate_async(
         self, prompt: Prompt, *, blend: Blend | None = None, **request: Unpack[Request]
@@ -219,7 +217,7 @@ class Soup(SoupBuilding):
 
     def stream_async(
         self, prompt: Prompt, *, blend: Blend | None = None, **request: Unpack[Request]
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """Return an asynchronous iterator over the pieces of the text; leaving it, or the task's end, stops the work.
 
         The text is written on another thread, a few pieces ahead of whoever reads.
@@ -269,9 +267,9 @@ class Soup(SoupBuilding):
             blends = []
             for choice in [BlendChoice(**{**choice, "preference": one}) for one in preferences or ()]:
                 key = choice_key(choice)
-                made[key] = made.get(key) or self.blend(**choice)
+                made[key] = made.get(key) or self._made(choice, how)
                 blends.append(made[key])
-            blends = blends or [self._at(None, choice)] * len(prompts)
+            blends = blends or [self._at(None, choice, how)] * len(prompts)
         return generate.many(blends, prompts, how, rest.get("context", 0), rest.get("kv_format"))
 
     def session(
@@ -283,9 +281,9 @@ class Soup(SoupBuilding):
         **choice: Unpack[BlendChoice],
     ) -> Session:
         """Return a new session on a blend, or at the point that is chosen; see `Blend.session`."""
-        return self._at(blend, choice).session(context=context, kv_format=kv_format)
+        return self._at(blend, choice, {}).session(context=context, kv_format=kv_format)
 
-    def _at(self, blend: Blend | None, choice: BlendChoice) -> Blend:
+    def _at(self, blend: Blend | None, choice: BlendChoice, how: GenerateOptions) -> Blend:
         if blend is not None:
             if choice_key(choice) != ():
                 raise error(Status.INVALID_ARGUMENT, f"blend and {next(iter(choice))} exclude each other")
@@ -293,9 +291,13 @@ class Soup(SoupBuilding):
         key, recent = choice_key(choice), self._recent
         if recent and recent[0] == key and not recent[1].closed and not self.closed:
             return recent[1]
-        made = self.blend(**choice)
+        made = self._made(choice, how)
         self._recent = key, made
         return made
+
+    def _made(self, choice: BlendChoice, how: GenerateOptions) -> Blend:
+        """Make the blend of a call that generates: its cancel flag and its bar count here too."""
+        return self.blend(**choice, progress=how.get("progress") is True, cancel=how.get("cancel"))
 
     # Inspecting.
 
@@ -351,67 +353,3 @@ class Soup(SoupBuilding):
         with self._reading:
             check(C.bsoup_soup_end_tokens(self._handle, byref(values), byref(count)))
             return tuple(values[: count.value]) if count.value else ()
-
-    # Text.
-
-    def tokenize(
-        self, text: str, *, special: bool = True, parse_special: bool = False, cancel: Cancel | None = None
-    ) -> list[int]:
-        """Return the tokens of a text.
-
-        Parameters
-        ----------
-        special
-            Add the tokens that the tokenizer puts around a text (BOS).
-        parse_special
-            Take the spelling of a special token for that token.
-        """
-        encoded, flags, count = text.encode(), tokenize_flags(special, parse_special), c_size_t()
-        capacity = len(encoded) + 16
-        with LongCall(cancel) as call:
-            while True:
-                values = (c_int32 * capacity)()
-                check(
-                    C.bsoup_soup_tokenize(
-                        *(self._handle, encoded, len(encoded), flags),
-                        *(call.flag._handle, values, capacity, byref(count)),
-                    )
-                )
-                if count.value <= capacity:
-                    return values[: count.value]
-                capacity = count.value
-
-    def detokenize(self, tokens: Sequence[int], *, skip_special: bool = False) -> str:
-        """Return the text of tokens, invalid UTF-8 replaced by U+FFFD."""
-        values, size = token_array(tokens), c_size_t()
-        flags = skip_special * _constants.DETOKENIZE_SKIP_SPECIAL
-
-        def call(buffer: Any, capacity: int) -> int:
-            return int(C.bsoup_soup_detokenize(self._handle, values, len(values), flags, buffer, capacity, byref(size)))
-
-        return _text(call, size, 8 * len(values) + 64).decode()
-
-    def token(self, token: int) -> bytes:
-        """Return the bytes that a token adds to a text, which need not be whole characters."""
-        size, special = c_size_t(), c_uint32()
-
-        def call(buffer: Any, capacity: int) -> int:
-            return int(C.bsoup_soup_token(self._handle, token, buffer, capacity, byref(size), byref(special)))
-
-        return _text(call, size, 64)
-
-    def is_special(self, token: int) -> bool:
-        """Return whether a token is a special one."""
-        size, special = c_size_t(), c_uint32()
-        check(C.bsoup_soup_token(self._handle, token, None, 0, byref(size), byref(special)))
-        return bool(special.value)
-
-
-def _text(call: Any, size: c_size_t, capacity: int) -> bytes:
-    """Return the bytes that a call writes, given room for them."""
-    while True:
-        buffer = create_string_buffer(capacity)
-        check(call(buffer, capacity))
-        if size.value <= capacity:
-            return buffer.raw[: size.value]
-        capacity = size.value

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import pathlib
 import threading
 import time
 
 import pytest
 
 import bonesoup
-from support import MODELS, SOUPS
+from support import MODELS, SOUPS, Shape, random_model
+
+# Work to be cancelled answers within 50 ms; the rest is what a busy machine may add.
+LATENCY = 0.5
 
 
 def test_results_are_those_of_the_plain_calls() -> None:
@@ -80,7 +84,7 @@ def test_leaving_a_stream_ends_it_and_a_slow_reader_holds_the_writer() -> None:
             await asyncio.sleep(0.3)
             break
         ahead = steps
-        await text.aclose()  # type: ignore[attr-defined]
+        await text.aclose()
         assert ahead < 150
 
     asyncio.run(story())
@@ -96,5 +100,69 @@ def test_two_sessions_run_at_once_on_two_threads() -> None:
         soup = await bonesoup.Soup.open_async(MODELS / "llama3")
         texts = [soup.generate_async("The soup", max_tokens=5, ignore_end=True, hook=meet) for _ in range(2)]
         assert [len(text.tokens) for text in await asyncio.gather(*texts)] == [5, 5]
+
+    asyncio.run(story())
+
+
+def test_cancelling_the_task_stops_a_long_prefill_and_the_session_goes_on(tmp_path: pathlib.Path) -> None:
+    shape = Shape(hidden=256, layers=6, inner=768, heads=4, vocab=4000, context=200_000)
+    tokens = [index % shape.vocab for index in range(60_000)]
+
+    async def story() -> None:
+        soup = await bonesoup.Soup.open_async(random_model(tmp_path / "model", shape))
+        with soup.session(context=100_000) as session:
+            task = asyncio.create_task(session.generate_async(tokens, max_tokens=1))
+            await asyncio.sleep(0.2)
+            start = time.monotonic()
+            assert not task.done()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert time.monotonic() - start < LATENCY
+            computed = session.info.computed
+            assert 0 < computed < len(tokens)
+            session.rewind(min(computed, 100))
+            assert len((await session.generate_async([1], max_tokens=2, ignore_end=True)).tokens) == 2
+
+    asyncio.run(story())
+
+
+def test_cancelling_the_reader_of_a_stream_leaves_nothing_behind() -> None:
+    complaints: list[object] = []
+
+    async def story() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+        soup = await bonesoup.Soup.open_async(MODELS / "llama3")
+
+        async def read() -> None:
+            async for _ in soup.stream_async("The soup", max_tokens=200, ignore_end=True):
+                await asyncio.sleep(0.01)
+
+        task = asyncio.create_task(read())
+        await asyncio.sleep(0.1)
+        start = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - start < LATENCY
+        await asyncio.sleep(0.05)  # for the generator that the loop closes
+        assert {one for one in asyncio.all_tasks() if one is not asyncio.current_task()} == set()
+
+    asyncio.run(story())
+    assert complaints == []
+    assert not any(thread.name.startswith("bonesoup_") and thread.is_alive() for thread in threading.enumerate())
+
+
+def test_many_streams_that_wait_for_their_readers_do_not_block_each_other() -> None:
+    """More than the threads of the loop's own executor, each with more text than may be ahead."""
+
+    async def story() -> None:
+        soup = await bonesoup.Soup.open_async(MODELS / "llama3")
+        texts = [soup.stream_async("The soup", max_tokens=60, ignore_end=True) for _ in range(40)]
+        for _ in range(3):
+            for text in texts:
+                await asyncio.wait_for(text.__anext__(), 20)
+        for text in texts:
+            await text.aclose()
 
     asyncio.run(story())
