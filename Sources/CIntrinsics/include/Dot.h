@@ -1,0 +1,81 @@
+// Dot products of neighbours: two bf16 numbers or four bytes of each lane at once.
+#ifndef CINTRINSICS_DOT_H
+#define CINTRINSICS_DOT_H
+
+#include "Vectors.h"
+
+#pragma clang assume_nonnull begin
+
+// Whether the level multiplies pairs of bf16 numbers by one instruction.
+#if defined(__AVX512BF16__)
+#define BSK_HAS_BF16_DOT 1
+#else
+#define BSK_HAS_BF16_DOT 0
+#endif
+
+BSK_INLINE bsk_u32x16 bsk_load_u32(const void *p) {
+  bsk_u32x16 v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+BSK_INLINE void bsk_store_u32(void *p, bsk_u32x16 v) { __builtin_memcpy(p, &v, sizeof v); }
+
+BSK_INLINE uint32_t bsk_load_u32_scalar(const void *p) {
+  uint32_t v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+BSK_INLINE bsk_i32x16 bsk_splat_i32(int32_t x) { return (bsk_i32x16)(x); }
+BSK_INLINE bsk_f32x16 bsk_f32_from_i32(bsk_i32x16 v) { return __builtin_convertvector(v, bsk_f32x16); }
+
+// acc[l] + w[l].low·x.low + w[l].high·x.high, each lane of w and x holding two bf16 numbers, the first in the low half.
+// Where the level has the instruction, numbers below the normal range count as zero; elsewhere two bsk_fma, low first.
+BSK_INLINE bsk_f32x16 bsk_dot_bf16(bsk_f32x16 acc, bsk_u32x16 w, uint32_t x) {
+#if BSK_HAS_BF16_DOT
+  return (bsk_f32x16)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)_mm512_set1_epi32((int)x));
+#else
+  bsk_u32x16 pair = (bsk_u32x16)(x);
+  acc = bsk_fma((bsk_f32x16)(w << 16), (bsk_f32x16)(pair << 16), acc);
+  return bsk_fma((bsk_f32x16)(w & 0xffff0000u), (bsk_f32x16)(pair & 0xffff0000u), acc);
+#endif
+}
+
+// acc[l] + Σ_b w[l].byte[b] · x.byte[b] over the four bytes, w unsigned and x signed; exact for x above −128.
+BSK_INLINE bsk_i32x16 bsk_dot_u8i8(bsk_i32x16 acc, bsk_u32x16 w, uint32_t x) {
+#if defined(__AVX512VNNI__)
+  return (bsk_i32x16)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, _mm512_set1_epi32((int)x));
+#elif defined(__SSE2__)
+  // Bytes 0 and 2, then 1 and 3, as pairs of 16 bits.
+  const uint32_t even_x = (uint16_t)(int8_t)x | (uint32_t)(uint16_t)(int8_t)(x >> 16) << 16;
+  const uint32_t odd_x = (uint16_t)(int8_t)(x >> 8) | (uint32_t)(uint16_t)(int8_t)(x >> 24) << 16;
+  bsk_u32x16 even = w & 0x00ff00ffu;
+  bsk_u32x16 odd = (w >> 8) & 0x00ff00ffu;
+#if defined(__AVX2__)
+  typedef int32_t i32x8 __attribute__((ext_vector_type(8)));
+  const __m256i e = _mm256_set1_epi32((int)even_x), o = _mm256_set1_epi32((int)odd_x);
+  i32x8 lo = (i32x8)_mm256_madd_epi16((__m256i)even.lo, e) + (i32x8)_mm256_madd_epi16((__m256i)odd.lo, o);
+  i32x8 hi = (i32x8)_mm256_madd_epi16((__m256i)even.hi, e) + (i32x8)_mm256_madd_epi16((__m256i)odd.hi, o);
+  acc.lo += lo;
+  acc.hi += hi;
+#else
+  typedef int32_t i32x4 __attribute__((ext_vector_type(4)));
+  const __m128i e = _mm_set1_epi32((int)even_x), o = _mm_set1_epi32((int)odd_x);
+  acc.lo.lo += (i32x4)_mm_madd_epi16((__m128i)even.lo.lo, e) + (i32x4)_mm_madd_epi16((__m128i)odd.lo.lo, o);
+  acc.lo.hi += (i32x4)_mm_madd_epi16((__m128i)even.lo.hi, e) + (i32x4)_mm_madd_epi16((__m128i)odd.lo.hi, o);
+  acc.hi.lo += (i32x4)_mm_madd_epi16((__m128i)even.hi.lo, e) + (i32x4)_mm_madd_epi16((__m128i)odd.hi.lo, o);
+  acc.hi.hi += (i32x4)_mm_madd_epi16((__m128i)even.hi.hi, e) + (i32x4)_mm_madd_epi16((__m128i)odd.hi.hi, o);
+#endif
+  return acc;
+#else
+  acc += (bsk_i32x16)(w & 0xffu) * (int32_t)(int8_t)x;
+  acc += (bsk_i32x16)((w >> 8) & 0xffu) * (int32_t)(int8_t)(x >> 8);
+  acc += (bsk_i32x16)((w >> 16) & 0xffu) * (int32_t)(int8_t)(x >> 16);
+  return acc + (bsk_i32x16)(w >> 24) * (int32_t)(int8_t)(x >> 24);
+#endif
+}
+
+#pragma clang assume_nonnull end
+
+#endif

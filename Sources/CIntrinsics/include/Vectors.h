@@ -1,0 +1,266 @@
+// Spellings of the vector instructions that Swift has no name for.
+//
+// Every function works on 16 lanes, whatever the registers' width: the compiler splits them, so that one source gives
+// one order of operations at every instruction-set level. Pointers need no alignment. A `_partial` load reads the first
+// n of 16 elements and fills the rest with zero, a `_partial` store writes the first n; 0 <= n <= 16, and nothing
+// beyond the n elements is touched.
+#ifndef CINTRINSICS_VECTORS_H
+#define CINTRINSICS_VECTORS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#pragma clang assume_nonnull begin
+
+typedef float bsk_f32x16 __attribute__((ext_vector_type(16)));
+typedef float bsk_f32x8 __attribute__((ext_vector_type(8)));
+typedef float bsk_f32x4 __attribute__((ext_vector_type(4)));
+typedef float bsk_f32x2 __attribute__((ext_vector_type(2)));
+typedef double bsk_f64x16 __attribute__((ext_vector_type(16)));
+typedef double bsk_f64x8 __attribute__((ext_vector_type(8)));
+typedef double bsk_f64x4 __attribute__((ext_vector_type(4)));
+typedef double bsk_f64x2 __attribute__((ext_vector_type(2)));
+typedef int32_t bsk_i32x16 __attribute__((ext_vector_type(16)));
+typedef uint32_t bsk_u32x16 __attribute__((ext_vector_type(16)));
+typedef uint16_t bsk_u16x16 __attribute__((ext_vector_type(16)));
+typedef _Float16 bsk_f16x16 __attribute__((ext_vector_type(16)));
+
+#define BSK_INLINE static inline __attribute__((always_inline))
+
+// How many tokens a tile of four rows is wide, so that its accumulators stay in registers where there are 32 of 16
+// lanes; elsewhere the width that measures best.
+#if defined(__AVX512F__)
+#define BSK_TILE_WIDTH 6
+#else
+#define BSK_TILE_WIDTH 2
+#endif
+
+// Loads and stores
+
+BSK_INLINE bsk_f32x16 bsk_load_f32(const void *p) {
+  bsk_f32x16 v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+BSK_INLINE bsk_u16x16 bsk_load_u16(const void *p) {
+  bsk_u16x16 v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+BSK_INLINE void bsk_store_f32(void *p, bsk_f32x16 v) { __builtin_memcpy(p, &v, sizeof v); }
+
+BSK_INLINE void bsk_store_u16(void *p, bsk_u16x16 v) { __builtin_memcpy(p, &v, sizeof v); }
+
+BSK_INLINE bsk_f32x16 bsk_load_f32_partial(const void *p, intptr_t n) {
+#if defined(__AVX512F__)
+  return (bsk_f32x16)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+  bsk_f32x16 v = 0;
+  __builtin_memcpy(&v, p, (size_t)n * 4);
+  return v;
+#endif
+}
+
+BSK_INLINE bsk_u16x16 bsk_load_u16_partial(const void *p, intptr_t n) {
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  return (bsk_u16x16)_mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p);
+#else
+  bsk_u16x16 v = 0;
+  __builtin_memcpy(&v, p, (size_t)n * 2);
+  return v;
+#endif
+}
+
+BSK_INLINE void bsk_store_f32_partial(void *p, bsk_f32x16 v, intptr_t n) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
+  __builtin_memcpy(p, &v, (size_t)n * 4);
+#endif
+}
+
+BSK_INLINE void bsk_store_u16_partial(void *p, bsk_u16x16 v, intptr_t n) {
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  _mm256_mask_storeu_epi16(p, (__mmask16)((1u << n) - 1), (__m256i)v);
+#else
+  __builtin_memcpy(p, &v, (size_t)n * 2);
+#endif
+}
+
+// Arithmetic
+
+BSK_INLINE bsk_f32x16 bsk_splat(float x) { return (bsk_f32x16)(x); }
+
+// Lane 0.
+BSK_INLINE float bsk_first(bsk_f32x16 v) { return v.x; }
+
+BSK_INLINE float bsk_square_root(float x) { return __builtin_elementwise_sqrt(x); }
+
+// a·b + c, with one rounding where the level has the instruction, with two where it has not.
+BSK_INLINE bsk_f32x16 bsk_fma(bsk_f32x16 a, bsk_f32x16 b, bsk_f32x16 c) {
+#if defined(__FMA__) || defined(__aarch64__)
+  return __builtin_elementwise_fma(a, b, c);
+#else
+#pragma clang fp contract(off)
+  return a * b + c;
+#endif
+}
+
+// The operators once more: those of the standard library may come as weak symbols that all levels would share.
+BSK_INLINE bsk_f32x16 bsk_add(bsk_f32x16 a, bsk_f32x16 b) { return a + b; }
+BSK_INLINE bsk_f32x16 bsk_subtract(bsk_f32x16 a, bsk_f32x16 b) { return a - b; }
+BSK_INLINE bsk_f32x16 bsk_multiply(bsk_f32x16 a, bsk_f32x16 b) { return a * b; }
+BSK_INLINE bsk_f32x16 bsk_divide(bsk_f32x16 a, bsk_f32x16 b) { return a / b; }
+
+// Per lane: yes where a < b, else no; false where a or b is NaN.
+BSK_INLINE bsk_f32x16 bsk_where_less(bsk_f32x16 a, bsk_f32x16 b, bsk_f32x16 yes, bsk_f32x16 no) {
+  bsk_i32x16 mask = a < b;
+  return (bsk_f32x16)((mask & (bsk_i32x16)yes) | (~mask & (bsk_i32x16)no));
+}
+
+// Sum over the lanes as a fixed tree: lane i meets lane i+8, then i+4, i+2, i+1.
+BSK_INLINE float bsk_sum(bsk_f32x16 v) {
+  bsk_f32x8 a = v.lo + v.hi;
+  bsk_f32x4 b = a.lo + a.hi;
+  bsk_f32x2 c = b.lo + b.hi;
+  return c.x + c.y;
+}
+
+// The sums of four vectors, each by the tree of bsk_sum.
+BSK_INLINE bsk_f32x4 bsk_sum_4(bsk_f32x16 a, bsk_f32x16 b, bsk_f32x16 c, bsk_f32x16 d) {
+  bsk_f32x16 ab = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+                  __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+  bsk_f32x16 cd = __builtin_shufflevector(c, d, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+                  __builtin_shufflevector(c, d, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+  bsk_f32x16 abcd = __builtin_shufflevector(ab, cd, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+                    __builtin_shufflevector(ab, cd, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+  bsk_f32x8 pairs = __builtin_shufflevector(abcd, abcd, 0, 1, 4, 5, 8, 9, 12, 13) +
+                    __builtin_shufflevector(abcd, abcd, 2, 3, 6, 7, 10, 11, 14, 15);
+  return pairs.even + pairs.odd;
+}
+
+BSK_INLINE bsk_f32x4 bsk_load_f32x4(const void *p) {
+  bsk_f32x4 v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+BSK_INLINE void bsk_store_f32x4(void *p, bsk_f32x4 v) { __builtin_memcpy(p, &v, sizeof v); }
+
+BSK_INLINE bsk_f32x4 bsk_add_f32x4(bsk_f32x4 a, bsk_f32x4 b) { return a + b; }
+
+BSK_INLINE double bsk_sum_f64(bsk_f64x16 v) {
+  bsk_f64x8 a = v.lo + v.hi;
+  bsk_f64x4 b = a.lo + a.hi;
+  bsk_f64x2 c = b.lo + b.hi;
+  return c.x + c.y;
+}
+
+// The greatest lane, by the same tree; which one is unspecified (but always the same) where lanes are NaN.
+BSK_INLINE float bsk_greatest(bsk_f32x16 v) {
+  typedef int32_t i32x8 __attribute__((ext_vector_type(8)));
+  typedef int32_t i32x4 __attribute__((ext_vector_type(4)));
+  i32x8 eight = v.lo < v.hi;
+  bsk_f32x8 a = (bsk_f32x8)((eight & (i32x8)v.hi) | (~eight & (i32x8)v.lo));
+  i32x4 four = a.lo < a.hi;
+  bsk_f32x4 b = (bsk_f32x4)((four & (i32x4)a.hi) | (~four & (i32x4)a.lo));
+  float c = b.x < b.z ? b.z : b.x;
+  float d = b.y < b.w ? b.w : b.y;
+  return c < d ? d : c;
+}
+
+// The first n lanes of v, and of the rest `filler`.
+BSK_INLINE bsk_f32x16 bsk_keep_first(bsk_f32x16 v, intptr_t n, bsk_f32x16 filler) {
+  bsk_i32x16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  bsk_i32x16 mask = lane < (bsk_i32x16)((int32_t)n);
+  return (bsk_f32x16)((mask & (bsk_i32x16)v) | (~mask & (bsk_i32x16)filler));
+}
+
+// acc + v, lane by lane, in double precision.
+BSK_INLINE bsk_f64x16 bsk_accumulate_f64(bsk_f64x16 acc, bsk_f32x16 v) {
+  return acc + __builtin_convertvector(v, bsk_f64x16);
+}
+
+BSK_INLINE bsk_f64x16 bsk_zero_f64(void) { return (bsk_f64x16)(0.0); }
+
+// 1.5·2^23: added to a float of magnitude below 2^22, it leaves the nearest integer in the low bits of the sum.
+#define BSK_ROUNDER 12582912.0f
+
+// v·2^n, where t = n + BSK_ROUNDER and n is in -252 ... 254; by two factors, of which the first is exact, so that a
+// result below the normal range is rounded once.
+BSK_INLINE bsk_f32x16 bsk_scale_by_power_of_2(bsk_f32x16 v, bsk_f32x16 t) {
+  bsk_i32x16 n = (bsk_i32x16)((bsk_u32x16)t - 0x4b400000u);
+  bsk_i32x16 half = n >> 1;
+  bsk_u32x16 first = (bsk_u32x16)half + 127u;
+  bsk_u32x16 second = (bsk_u32x16)n - (bsk_u32x16)half + 127u;
+  return v * (bsk_f32x16)(first << 23) * (bsk_f32x16)(second << 23);
+}
+
+// Whether the exponent of any lane is that of infinity and NaN.
+BSK_INLINE bool bsk_any_non_finite_f32(bsk_f32x16 v) {
+  bsk_i32x16 mask = ((bsk_u32x16)v & 0x7f800000u) == 0x7f800000u;
+  return __builtin_reduce_or(mask) != 0;
+}
+
+// Conversions of 16-bit elements, given as bits
+
+BSK_INLINE bsk_f32x16 bsk_from_bf16(bsk_u16x16 h) { return (bsk_f32x16)(__builtin_convertvector(h, bsk_u32x16) << 16); }
+
+// To nearest, ties to even; NaN stays NaN (and is made quiet); values below the normal range are kept, which
+// AVX-512's own conversion would flush to zero.
+BSK_INLINE bsk_u16x16 bsk_to_bf16(bsk_f32x16 v) {
+  bsk_u32x16 u = (bsk_u32x16)v;
+  bsk_u32x16 rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+  bsk_u32x16 quiet = (u >> 16) | 0x40u;
+  bsk_u32x16 nan = (bsk_u32x16)((u & 0x7fffffffu) > 0x7f800000u);
+  return __builtin_convertvector((nan & quiet) | (~nan & rounded), bsk_u16x16);
+}
+
+#if defined(__F16C__) || defined(__aarch64__)
+
+BSK_INLINE bsk_f32x16 bsk_from_f16(bsk_u16x16 h) { return __builtin_convertvector((bsk_f16x16)h, bsk_f32x16); }
+
+BSK_INLINE bsk_u16x16 bsk_to_f16(bsk_f32x16 v) { return (bsk_u16x16) __builtin_convertvector(v, bsk_f16x16); }
+
+#else
+
+// Without the instruction: the 15 bits of magnitude, put where the wider format has them, are 2^112 times too small,
+// for values below f16's normal range too; infinity and NaN get back the exponent of all ones, NaN also its quiet bit.
+BSK_INLINE bsk_f32x16 bsk_from_f16(bsk_u16x16 h) {
+  bsk_u32x16 u = __builtin_convertvector(h, bsk_u32x16);
+  bsk_u32x16 sign = (u & 0x8000u) << 16;
+  bsk_u32x16 magnitude = (u & 0x7fffu) << 13;
+  bsk_u32x16 number = (bsk_u32x16)((bsk_f32x16)magnitude * 0x1p112f);
+  bsk_u32x16 special = (bsk_u32x16)((bsk_i32x16)magnitude >= 0x7c00 << 13) & 0x7f800000u;
+  bsk_u32x16 quiet = (bsk_u32x16)((bsk_i32x16)magnitude > 0x7c00 << 13) & 0x00400000u;
+  return (bsk_f32x16)(sign | number | special | quiet);
+}
+
+// To nearest, ties to even. Below f16's normal range, adding 1/2 leaves the wanted integer multiple of 2^-24, rounded
+// by the addition, in the low bits.
+BSK_INLINE bsk_u16x16 bsk_to_f16(bsk_f32x16 v) {
+  bsk_u32x16 u = (bsk_u32x16)v;
+  bsk_u32x16 sign = (u >> 16) & 0x8000u;
+  bsk_u32x16 magnitude = u & 0x7fffffffu;
+  bsk_u32x16 normal = (magnitude - (112u << 23) + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
+  bsk_u32x16 small = (bsk_u32x16)((bsk_f32x16)magnitude + 0.5f) - 0x3f000000u;
+  bsk_u32x16 nan = 0x7e00u | ((magnitude >> 13) & 0x3ffu);
+  bsk_u32x16 is_small = (bsk_u32x16)(magnitude < (113u << 23));
+  bsk_u32x16 is_great = (bsk_u32x16)(magnitude >= 0x477ff000u);
+  bsk_u32x16 is_nan = (bsk_u32x16)(magnitude > 0x7f800000u);
+  bsk_u32x16 finite = (is_small & small) | (~is_small & normal);
+  bsk_u32x16 number = (is_great & 0x7c00u) | (~is_great & finite);
+  return __builtin_convertvector(sign | (is_nan & nan) | (~is_nan & number), bsk_u16x16);
+}
+
+#endif
+
+#pragma clang assume_nonnull end
+
+#endif
