@@ -5,5 +5,7 @@ public func kernelTable() -> bsk_kernels {
   bsk_kernels(
     matmul: matmul, attention: attention, rms_norm: rmsNorm, rotate: rotate, silu_multiply: siluMultiply, add: add,
     softmax: softmax, log_sum_exp: logSumExp, exponential: exponential, widen: widen, narrow: narrow, scale: scale,
-    scale_add: scaleAdd, first_non_finite: firstNonFinite)
+    scale_add: scaleAdd, first_non_finite: firstNonFinite,
+    arithmetic_peak: arithmeticPeak, arithmetic_peak_operations: arithmeticPeakOperations, read_stream: readStream,
+    merge_streams: mergeStreams)
 }

@@ -4,6 +4,7 @@
 
 #include "Dot.h"
 #include "Processor.h"
+#include "Streaming.h"
 #include "Vectors.h"
 
 #if defined(__x86_64__)
@@ -60,6 +61,10 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
   void (*scale)(float coefficient, uint8_t type, const void *source, intptr_t count, float *out);
   void (*scale_add)(float coefficient, uint8_t type, const void *source, intptr_t count, float *accumulator);
   intptr_t (*first_non_finite)(uint8_t type, const void *source, intptr_t count);
+  float (*arithmetic_peak)(uint8_t kind, const void *operands, intptr_t rounds);
+  intptr_t (*arithmetic_peak_operations)(uint8_t kind);
+  uint32_t (*read_stream)(const void *source, intptr_t count);
+  void (*merge_streams)(const void *a, const void *b, const void *c, intptr_t count, void *out);
 } bsk_kernels;
 
 #pragma clang assume_nonnull end

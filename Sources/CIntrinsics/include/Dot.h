@@ -36,9 +36,19 @@ BSK_INLINE bsk_f32x16 bsk_dot_bf16(bsk_f32x16 acc, bsk_u32x16 w, uint32_t x) {
 #if BSK_HAS_BF16_DOT
   return (bsk_f32x16)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)_mm512_set1_epi32((int)x));
 #else
+  // As bsk_fma, spelled out: a call with vectors of 16 lanes, though inlined, is an error where registers are narrower.
   bsk_u32x16 pair = (bsk_u32x16)(x);
-  acc = bsk_fma((bsk_f32x16)(w << 16), (bsk_f32x16)(pair << 16), acc);
-  return bsk_fma((bsk_f32x16)(w & 0xffff0000u), (bsk_f32x16)(pair & 0xffff0000u), acc);
+  bsk_f32x16 w_low = (bsk_f32x16)(w << 16), x_low = (bsk_f32x16)(pair << 16);
+  bsk_f32x16 w_high = (bsk_f32x16)(w & 0xffff0000u), x_high = (bsk_f32x16)(pair & 0xffff0000u);
+#if defined(__FMA__) || defined(__aarch64__)
+  return __builtin_elementwise_fma(w_high, x_high, __builtin_elementwise_fma(w_low, x_low, acc));
+#else
+  {
+#pragma clang fp contract(off)
+    acc = w_low * x_low + acc;
+    return w_high * x_high + acc;
+  }
+#endif
 #endif
 }
 
