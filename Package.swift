@@ -53,7 +53,7 @@ let package = Package(
     module("KernelsAVX2", ["CIntrinsics"], instructionSet(avx2)),
     module("KernelsAVX512", ["CIntrinsics"], instructionSet(avx512)),
     module("Kernels", ["CIntrinsics", "KernelsBaseline", "KernelsAVX2", "KernelsAVX512"]),
-    module("Checkpoints", ["Platform", "JSON", "Kernels"]),
+    module("Checkpoints", ["CIntrinsics", "Platform", "JSON", "Kernels"]),
     module("Tokenization", ["Platform", "JSON"]),
     module("Transformer", ["Platform", "JSON", "Kernels", "Checkpoints"]),
     module("Soups", ["Platform", "JSON", "Kernels", "Checkpoints", "Tokenization", "Transformer"]),

@@ -15,6 +15,15 @@ enum SafetensorsType {
     }
   }
 
+  /// As headers write it.
+  static func name(_ type: ElementType) -> String {
+    switch type {
+    case .f32: "F32"
+    case .f16: "F16"
+    case .bf16: "BF16"
+    }
+  }
+
   /// Those that can be read.
   static func elementType(_ name: String) -> ElementType? {
     switch name {

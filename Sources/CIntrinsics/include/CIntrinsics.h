@@ -3,6 +3,7 @@
 #define CINTRINSICS_H
 
 #include "Dot.h"
+#include "Files.h"
 #include "Processor.h"
 #include "Streaming.h"
 #include "Vectors.h"
