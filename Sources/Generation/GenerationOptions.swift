@@ -19,9 +19,10 @@ public struct GenerationOptions {
   public init() {}
 
   /// Throws `.invalidArgument` for what no generation can do.
-  func validate(vocabularySize: Int) throws(BoneSoupError) {
+  ///
+  /// - Returns: what looks for the stop strings.
+  func validate(vocabularySize: Int) throws(BoneSoupError) -> StopMatcher {
     try sampling.validate(vocabularySize: vocabularySize)
-    _ = try StopMatcher(stopStrings)
     guard stopTokens.count <= Self.maximumStopTokens else {
       throw .invalidArgument(
         "there are \(stopTokens.count) stop tokens; at most \(Self.maximumStopTokens) are taken")
@@ -29,6 +30,7 @@ public struct GenerationOptions {
     for token in stopTokens where token < 0 || token >= vocabularySize {
       throw .invalidArgument("the stop token \(token) is not in the model's vocabulary of \(vocabularySize)")
     }
+    return try StopMatcher(stopStrings)
   }
 }
 

@@ -34,10 +34,10 @@ extension Session {
     _ prompt: Prompt, _ options: GenerationOptions, monitor: Monitor,
     onText: ((UnsafeBufferPointer<UInt8>) -> Bool)?
   ) throws(BoneSoupError) -> (text: GeneratedText, failure: BoneSoupError?) {
-    // Before anything of the session changes.
-    try options.validate(vocabularySize: blend.soup.base.config.vocabularySize)
+    // Wrong options are found before anything of the session changes.
+    let generation = try RunningGeneration(options, on: self)
     let result = try GeneratedText(topCount: options.sampling.topLogProbabilities, allocator: engine.allocator)
-    generation = nil
+    self.generation = nil
     if !prompt.text.isEmpty || blend.soup.base.tokenizer != nil {  // tokens that were appended need none
       result.promptTokenCount = try append(
         text: prompt.text, addSpecial: prompt.addsSpecial, parseSpecial: prompt.parsesSpecial, monitor: monitor)
@@ -46,7 +46,6 @@ extension Session {
       throw .notReady(
         "the session and the prompt are empty, and the tokenizer adds nothing: there is nothing to follow")
     }
-    let generation = try RunningGeneration(options, on: self)
     self.generation = generation
     let start = monotonicSeconds()
     result.prefilledTokenCount = pendingCount
@@ -67,6 +66,18 @@ extension Session {
     result.decodeSeconds = monotonicSeconds() - middle
     result.fingerprint = fingerprint.description
     return (result, failure)
+  }
+
+  /// Lends a sampler: one for all who sample at once, not one for each session.
+  func withSampler<Result>(
+    _ body: (Sampler) throws(BoneSoupError) -> Result
+  ) throws(BoneSoupError) -> Result {
+    let base = blend.soup.base
+    let make = { () throws(BoneSoupError) in
+      try Sampler(
+        vocabularySize: base.config.vocabularySize, kernels: self.engine.kernels, allocator: self.engine.allocator)
+    }
+    return try base.works.lend(make, body)
   }
 
   private func compute(_ monitor: Monitor) throws(BoneSoupError) {

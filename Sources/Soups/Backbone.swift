@@ -48,7 +48,7 @@ public struct Backbone: Sendable {
     self.path = label ?? path
     if files.exists(path), !files.isFolder(path) {
       let checkpoint = try Checkpoint(file: path, in: files, allocator: engine.allocator, monitor: monitor)
-      try Self.check(checkpoint, base)
+      try Self.check(checkpoint, base, engine: engine, monitor: monitor)
       content = .full(checkpoint)
       return
     }
@@ -66,30 +66,30 @@ public struct Backbone: Sendable {
       }
     }
     let checkpoint = try Checkpoint(folder: folder, allocator: engine.allocator, monitor: monitor)
-    try Self.check(checkpoint, base)
+    try Self.check(checkpoint, base, engine: engine, monitor: monitor)
     content = .full(checkpoint)
   }
 
-  private static func check(_ checkpoint: Checkpoint, _ base: BaseModel) throws(BoneSoupError) {
+  private static func check(
+    _ checkpoint: Checkpoint, _ base: BaseModel, engine: Engine, monitor: Monitor
+  ) throws(BoneSoupError) {
     try checkpoint.refuseUnknownTensors(base.config)
     for parameter in base.config.parameters { _ = try checkpoint.tensor(of: parameter) }
+    try checkpoint.requireTiedHead(base.config, engine: engine, monitor: monitor)
   }
 
   private static func check(
     _ adapter: Adapter, _ base: BaseModel, engine: Engine, monitor: Monitor
   ) throws(BoneSoupError) {
     let config = base.config
-    var shapes: [String: [Int]] = [:]
-    for parameter in config.parameters where parameter.isMatrix { shapes[parameter.module] = parameter.shape }
     let ends = ["model.embed_tokens", "lm_head"]
-    if config.tiesEmbeddings { shapes["lm_head"] = [config.vocabularySize, config.hiddenSize] }
     if adapter.ensuresWeightTying, config.tiesEmbeddings, adapter.modules.contains(where: { ends.contains($0.name) }) {
       throw .unsupported(
         "\(adapter.name): ensure_weight_tying with an adapter on the embedding or the head is not supported; "
           + "train without adapters on these, or merge the adapter into a full checkpoint")
     }
     for module in adapter.modules {
-      guard let shape = shapes[module.name] else {
+      guard let shape = config.matrix(ofModule: module.name)?.shape else {
         throw .mismatch(
           "\(adapter.name): the adapter changes \(module.name.prefix(200)), which is no layer of \(base.name)")
       }
@@ -112,33 +112,15 @@ public struct Backbone: Sendable {
   private static func requireEqual(
     _ saved: AdapterBaseTensor, _ base: BaseModel, engine: Engine, monitor: Monitor, adapter: String
   ) throws(BoneSoupError) {
-    let isTied = base.config.tiesEmbeddings && saved.module == "lm_head"
-    guard
-      let parameter = base.config.parameters.first(where: {
-        $0.isMatrix && $0.module == (isTied ? "model.embed_tokens" : saved.module)
-      })
-    else {
+    guard let parameter = base.config.matrix(ofModule: saved.module) else {
       throw .mismatch("\(adapter): \(saved.weight.name) is no weight of \(base.name)")
     }
     try saved.weight.require(shape: parameter.shape)
     let own = try base.checkpoint.tensor(of: parameter)
-    let kernels = engine.kernels
-    let left = try saved.weight.start()
-    let right = try own.start()
-    let piece = 4096
-    let row = try Buffer(of: Float.self, count: 2 * piece, allocator: engine.allocator, purpose: "a comparison")
-    let values = row.elements(Float.self)
-    for start in stride(from: 0, to: own.count, by: piece) {
-      if start & 0xFFFFF == 0 { try monitor.check() }
-      let count = min(piece, own.count - start)
-      kernels.widen(
-        type: saved.weight.type, source: left + start * saved.weight.type.byteCount, count: count, into: values)
-      kernels.widen(type: own.type, source: right + start * own.type.byteCount, count: count, into: values + piece)
-      for index in 0..<count where values[index] != values[piece + index] {
-        throw .unsupported(
-          "\(adapter): the saved \(saved.weight.name) differs from the base's at element \(start + index); "
-            + "an adapter may not bring weights of its own: merge it into a full checkpoint")
-      }
+    if let element = try saved.weight.firstDifference(from: own, engine: engine, monitor: monitor) {
+      throw .unsupported(
+        "\(adapter): the saved \(saved.weight.name) differs from the base's at element \(element); "
+          + "an adapter may not bring weights of its own: merge it into a full checkpoint")
     }
   }
 }

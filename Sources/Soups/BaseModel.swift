@@ -16,8 +16,8 @@ public final class BaseModel: Sendable {
   public let type: ElementType
   /// nil for a model without tokenizer.json: it takes token numbers only.
   public let tokenizer: Tokenizer?
-  /// Forward passes with their work space, lent to whoever computes.
-  private let passes: PassStore
+  /// Forward passes and other work spaces of this model's sizes, lent to whoever computes.
+  public let works = WorkStore()
 
   static let configName = "config.json"
   private static let documentBytes = 1 << 20
@@ -30,28 +30,18 @@ public final class BaseModel: Sendable {
     config = try Self.config(in: folder, engine: engine, monitor: monitor.silent)
     checkpoint = try Checkpoint(folder: folder, allocator: engine.allocator, monitor: monitor.part(from: 0, to: 0.5))
     try checkpoint.refuseUnknownTensors(config)
+    try checkpoint.requireTiedHead(config, engine: engine, monitor: monitor.silent)
     tokenizer = try Self.tokenizer(in: folder, engine: engine, monitor: monitor.part(from: 0.5, to: 0.6))
     self.type = if let type { type } else { try ModelWeights.storedType(config, in: checkpoint) }
     weights = try ModelWeights.load(
       config, from: checkpoint, type: self.type, engine: engine, monitor: monitor.part(from: 0.6, to: 1))
-    passes = PassStore()
   }
 
-  /// Lends a forward pass: one per caller at a time, kept for the next.
+  /// Lends a forward pass.
   public func withPass<Result>(
     _ engine: Engine, _ body: (ForwardPass) throws(BoneSoupError) -> Result
   ) throws(BoneSoupError) -> Result {
-    let pass = passes.take() ?? ForwardPass(config, engine: engine)
-    defer { passes.give(pass) }
-    return try body(pass)
-  }
-
-  private final class PassStore: @unchecked Sendable {
-    private let lock = Lock()
-    private var idle: [ForwardPass] = []
-
-    func take() -> ForwardPass? { lock.withLock { idle.popLast() } }
-    func give(_ pass: ForwardPass) { lock.withLock { idle.append(pass) } }
+    try works.lend({ () throws(BoneSoupError) in ForwardPass(config, engine: engine) }, body)
   }
 
   static func config(in folder: FileProvider, engine: Engine, monitor: Monitor) throws(BoneSoupError) -> ModelConfig {

@@ -77,6 +77,7 @@ extension ModelConfig {
       for token in try Self.endTokens(source) where !ends.contains(token) { ends.append(token) }
     }
     endTokens = ends
+    parameterTable = ParameterTable(self)
   }
 
   /// What `transformers` assumes where config.json is silent.

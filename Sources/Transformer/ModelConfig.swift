@@ -25,12 +25,25 @@ public struct ModelConfig: Sendable, Equatable {
   let windows: [Int?]
   /// Every token that ends a text, from config.json and generation_config.json.
   public internal(set) var endTokens: [Int32]
+  /// Follows from the above.
+  var parameterTable = ParameterTable()
 
   /// Positions that a layer looks back, its own included; nil is all.
   func slidingWindow(layer: Int) -> Int? { windows.isEmpty ? nil : windows[layer] }
 
+  /// Every tensor of a model of this configuration, in the order of computing: the embedding first.
+  ///
+  /// A tied head is not among them: it is the embedding.
+  public var parameters: [Parameter] { parameterTable.parameters }
+
   /// Numbers in all tensors.
-  public var parameterCount: Int { parameters.reduce(0) { $0 + $1.elementCount } }
+  public var parameterCount: Int { parameterTable.elementCount }
+
+  /// The parameter that a tensor of this name is, its alias included; nil where the model has no use for it.
+  public func parameter(ofTensor name: String) -> Parameter? { parameterTable.byTensor[name].map { parameters[$0] } }
+
+  /// The matrix that adapters of this module change. A tied head is the embedding.
+  public func matrix(ofModule name: String) -> Parameter? { parameterTable.byModule[name].map { parameters[$0] } }
 }
 
 extension ModelConfig {

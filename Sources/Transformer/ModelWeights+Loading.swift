@@ -13,13 +13,11 @@ extension Checkpoint {
 
   /// Throws where the file holds a tensor that the model has no use for: its text would differ without a word.
   public func refuseUnknownTensors(_ config: ModelConfig) throws(BoneSoupError) {
-    var known = Set(config.parameters.map(\.name))
-    if config.tiesEmbeddings { known.insert("lm_head.weight") }
     for index in 0..<count {
       let bytes = name(at: index)
       let text = String(decoding: bytes.prefix(200), as: UTF8.self)
       // Old files keep the rotary frequencies, which follow from the configuration.
-      if known.contains(text) || text.hasSuffix(".rotary_emb.inv_freq") { continue }
+      if config.parameter(ofTensor: text) != nil || text.hasSuffix(".rotary_emb.inv_freq") { continue }
       throw .unsupported(
         "\(self.name): the tensor \(text) is not part of a \(config.modelType) model as config.json describes it")
     }

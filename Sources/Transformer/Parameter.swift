@@ -25,7 +25,7 @@ public enum LinearRole: Int, Sendable, Hashable, CaseIterable {
 }
 
 /// One tensor of a checkpoint that the model needs.
-public struct Parameter: Sendable {
+public struct Parameter: Sendable, Equatable {
   public let role: ParameterRole
   /// The tensor's name in the file.
   public let name: String
@@ -41,37 +41,6 @@ public struct Parameter: Sendable {
 }
 
 extension ModelConfig {
-  /// Every tensor of a model of this configuration, in the order of computing.
-  ///
-  /// A tied head is not among them: it is the embedding.
-  public var parameters: [Parameter] {
-    var list: [Parameter] = []
-    func add(_ role: ParameterRole, _ module: String, _ shape: [Int], suffix: String = "weight", alias: String? = nil) {
-      list.append(
-        Parameter(role: role, name: "\(module).\(suffix)", alias: alias, module: module, shape: shape))
-    }
-    add(
-      .embedding, "model.embed_tokens", [vocabularySize, hiddenSize],
-      alias: tiesEmbeddings ? "lm_head.weight" : nil)
-    for layer in 0..<layerCount {
-      let block = "model.layers.\(layer)"
-      add(.inputNorm(layer: layer), "\(block).input_layernorm", [hiddenSize])
-      for role in LinearRole.allCases {
-        let shape = shape(of: role)
-        add(.linear(layer: layer, role), "\(block).\(role.module)", [shape.outputs, shape.inputs])
-        if hasBias(role) { add(.bias(layer: layer, role), "\(block).\(role.module)", [shape.outputs], suffix: "bias") }
-      }
-      if normalizesQueryAndKey {
-        add(.queryNorm(layer: layer), "\(block).self_attn.q_norm", [headSize])
-        add(.keyNorm(layer: layer), "\(block).self_attn.k_norm", [headSize])
-      }
-      add(.postAttentionNorm(layer: layer), "\(block).post_attention_layernorm", [hiddenSize])
-    }
-    add(.finalNorm, "model.norm", [hiddenSize])
-    if !tiesEmbeddings { add(.head, "lm_head", [vocabularySize, hiddenSize]) }
-    return list
-  }
-
   /// Numbers in and out of a linear layer.
   public func shape(of role: LinearRole) -> (outputs: Int, inputs: Int) {
     switch role {

@@ -172,6 +172,48 @@ import Transformer
     #expect(text.hasPrefix("mismatch: ") && text.contains("has the shape [288, 32]; [128, 32] is needed"), "\(text)")
   }
 
+  @Test(arguments: [false, true])
+  func aTiedHeadBesideTheEmbeddingMustEqualIt(_ asFolder: Bool) throws {
+    let folder = try TemporaryFolder()
+    let base = try FloatTensors(Fixtures.model("llama3") + "/model.safetensors")
+    func write(_ head: [Float]) throws {
+      var builder = SafetensorsBuilder()
+      for name in base.names { builder.add(name, shape: try base.shape(name), try base[name]) }
+      builder.add("lm_head.weight", shape: [head.count / 32, 32], head)
+      try folder.write("model.safetensors", builder.bytes)
+      if asFolder {
+        try folder.write("config.json", TemporaryFolder.read(Fixtures.model("llama3") + "/config.json"))
+      }
+    }
+    let soup = try openSoup(Fixtures.model("llama3"))
+    let path = folder.path + (asFolder ? "" : "/model.safetensors")
+    var head = try base["model.embed_tokens.weight"]
+    try write(head)
+    #expect(try soup.adding(path: path).blend([1]).weights().allBytes == soup.base.weights.allBytes)
+    if asFolder { #expect(try openSoup(path).base.weights.allBytes == soup.base.weights.allBytes) }
+    head[5000] = head[5000].nextUp
+    try write(head)
+    var messages = [failure { try soup.adding(path: path) }]
+    if asFolder { messages.append(failure { try openSoup(path) }) }
+    for text in messages {
+      #expect(
+        text.hasPrefix("mismatch: ")
+          && text.contains("lm_head.weight differs from model.embed_tokens.weight at element 5000"), "\(text)")
+    }
+    let token = try CancelToken.make()
+    defer { token.release() }
+    token.cancel()
+    let checkpoint = try Checkpoint(
+      file: "model.safetensors", in: FileProvider(folder: folder.path), allocator: .system)
+    #expect(
+      failure {
+        try checkpoint.requireTiedHead(
+          soup.base.config, engine: soup.engine, monitor: Monitor(token: token, progress: nil))
+      }.hasPrefix("cancelled"))
+    try write(Array(head.dropLast(32)))
+    #expect(failure { try soup.adding(path: path) }.contains("[287, 32]"))
+  }
+
   @Test func adaptersOfOtherModelsAreRefused() throws {
     let llama3 = try openSoup(Fixtures.model("llama3"))
     let embeddings = failure { try llama3.adding(path: Fixtures.adapter("llama2", "embeddings")) }
