@@ -7,5 +7,7 @@ public func kernelTable() -> bsk_kernels {
     softmax: softmax, log_sum_exp: logSumExp, exponential: exponential, widen: widen, narrow: narrow, scale: scale,
     scale_add: scaleAdd, first_non_finite: firstNonFinite,
     arithmetic_peak: arithmeticPeak, arithmetic_peak_operations: arithmeticPeakOperations, read_stream: readStream,
-    merge_streams: mergeStreams)
+    merge_streams: mergeStreams,
+    multiply_f64: multiplyDoubles, dot_f64: dotDoubles, scale_add_f64: scaleAddDoubles,
+    rotate_rows_f64: rotateRows)
 }

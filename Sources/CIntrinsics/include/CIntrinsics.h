@@ -66,6 +66,12 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
   intptr_t (*arithmetic_peak_operations)(uint8_t kind);
   uint32_t (*read_stream)(const void *source, intptr_t count);
   void (*merge_streams)(const void *a, const void *b, const void *c, intptr_t count, void *out);
+  void (*multiply_f64)(const float *a, intptr_t a_row, intptr_t a_column, const void *b, bool b_is_f64, intptr_t ldb,
+                       intptr_t m, intptr_t n, intptr_t k, double *c, intptr_t ldc);
+  double (*dot_f64)(const double *x, const double *y, intptr_t count);
+  void (*scale_add_f64)(double coefficient, const double *x, intptr_t count, double *y);
+  void (*rotate_rows_f64)(const double *rotations, intptr_t count, double *z, intptr_t ldz, intptr_t top,
+                          intptr_t columns);
 } bsk_kernels;
 
 #pragma clang assume_nonnull end

@@ -189,6 +189,30 @@ BSK_INLINE bsk_f64x16 bsk_accumulate_f64(bsk_f64x16 acc, bsk_f32x16 v) {
 
 BSK_INLINE bsk_f64x16 bsk_zero_f64(void) { return (bsk_f64x16)(0.0); }
 
+BSK_INLINE bsk_f64x16 bsk_splat_f64(double x) { return (bsk_f64x16)(x); }
+
+BSK_INLINE bsk_f64x16 bsk_widen_f64(bsk_f32x16 v) { return __builtin_convertvector(v, bsk_f64x16); }
+
+BSK_INLINE bsk_f64x16 bsk_load_f64(const void *p) {
+  bsk_f64x16 v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+BSK_INLINE void bsk_store_f64(void *p, bsk_f64x16 v) { __builtin_memcpy(p, &v, sizeof v); }
+
+BSK_INLINE bsk_f64x16 bsk_add_f64(bsk_f64x16 a, bsk_f64x16 b) { return a + b; }
+BSK_INLINE bsk_f64x16 bsk_multiply_f64(bsk_f64x16 a, bsk_f64x16 b) { return a * b; }
+
+BSK_INLINE bsk_f64x16 bsk_fma_f64(bsk_f64x16 a, bsk_f64x16 b, bsk_f64x16 c) {
+#if defined(__FMA__) || defined(__aarch64__)
+  return __builtin_elementwise_fma(a, b, c);
+#else
+#pragma clang fp contract(off)
+  return a * b + c;
+#endif
+}
+
 // 1.5·2^23: added to a float of magnitude below 2^22, it leaves the nearest integer in the low bits of the sum.
 #define BSK_ROUNDER 12582912.0f
 

@@ -1,6 +1,5 @@
+import Platform
 import Testing
-
-@testable import Generation
 
 @Suite struct PhiloxTests {
   /// The known answers of the authors' Random123 library (kat_vectors, philox4x32 10).

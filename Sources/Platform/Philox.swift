@@ -8,7 +8,7 @@ public struct Philox: Sendable {
   public init(seed: UInt64) { self.seed = seed }
 
   /// The block cipher: four words for a 128-bit counter under a 64-bit key, least significant words first.
-  static func block(counter: SIMD4<UInt32>, key: SIMD2<UInt32>) -> SIMD4<UInt32> {
+  public static func block(counter: SIMD4<UInt32>, key: SIMD2<UInt32>) -> SIMD4<UInt32> {
     var x = counter
     var key = key
     for _ in 0..<10 {

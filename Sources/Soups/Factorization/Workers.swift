@@ -1,0 +1,56 @@
+import Platform
+import Synchronization
+
+/// Numbered pieces of work shared by a pool's threads, each thread with a slot number for memory of its own.
+///
+/// Pieces are taken in order, so that those which read files read forwards.
+struct Workers: Sendable {
+  let pool: ThreadPool
+  /// How many pieces.
+  let count: Int
+
+  /// Slots that may be in use at once.
+  var slotCount: Int { pool.threadCount }
+
+  /// Calls `body(piece, slot)` for each piece; no two at once have the same slot. Ends early after a cancel.
+  func run(monitor: Monitor, _ body: (Int, Int) -> Void) {
+    let next = Atomic<Int>(0)
+    pool.run(parts: min(slotCount, count)) { slot in
+      while !monitor.isCancelled {
+        let piece = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        guard piece < count else { return }
+        body(piece, slot)
+      }
+    }
+  }
+
+  /// The same for work that can fail; throws the first failure, and `.cancelled` after a cancel.
+  func runThrowing(
+    monitor: Monitor, _ body: (Int, Int) throws(BoneSoupError) -> Void
+  ) throws(BoneSoupError) {
+    let failure = FirstFailure()
+    let next = Atomic<Int>(0)
+    pool.run(parts: min(slotCount, count)) { slot in
+      while !monitor.isCancelled, failure.error == nil {
+        let piece = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        guard piece < count else { return }
+        do throws(BoneSoupError) { try body(piece, slot) } catch { failure.keep(error) }
+      }
+    }
+    if let error = failure.error { throw error }
+    try monitor.check()
+  }
+
+  private final class FirstFailure: Sendable {
+    private struct State: Sendable { var error: BoneSoupError? }
+    private let state = Mutex(State())
+    private let isSet = Atomic<Bool>(false)
+
+    var error: BoneSoupError? { isSet.load(ordering: .acquiring) ? state.withLock { $0.error } : nil }
+
+    func keep(_ error: BoneSoupError) {
+      state.withLock { if $0.error == nil { $0.error = error } }
+      isSet.store(true, ordering: .releasing)
+    }
+  }
+}
