@@ -43,7 +43,10 @@ func tests(_ name: String, _ dependencies: [String]) -> Target {
 
 let package = Package(
   name: "bonesoup",
-  products: [.library(name: "bonesoup", type: .dynamic, targets: ["BoneSoupLibrary"])],
+  products: [
+    .library(name: "bonesoup", type: .dynamic, targets: ["BoneSoupLibrary"]),
+    .executable(name: "bonesoup-bench", targets: ["bonesoup-bench"]),
+  ],
   targets: [
     .systemLibrary(name: "CBoneSoup"),
     .target(name: "CIntrinsics"),
@@ -64,6 +67,12 @@ let package = Package(
     .target(
       name: "BoneSoupLibrary", dependencies: ["BoneSoup"], exclude: ["README.md", "exports.map", "static"],
       linkerSettings: selfContained),
+    .executableTarget(
+      name: "bonesoup-bench",
+      dependencies: [
+        "CBoneSoup", "CIntrinsics", "BoneSoup", "Platform", "Kernels", "Checkpoints", "Transformer", "Soups",
+      ],
+      exclude: ["README.md"], swiftSettings: warningsAreErrors),
     .target(name: "TestSupport", dependencies: ["Platform"], path: "Tests/TestSupport"),
     tests("Platform", ["CIntrinsics"]),
     tests("JSON", ["Platform"]),

@@ -1,0 +1,5 @@
+import Kernels
+
+extension Benchmark {
+  mutating func matrixKernels() throws(Failure) {}
+}
