@@ -21,7 +21,7 @@ public func bsoup_soup_add_backbone(
       path: file ?? ".", label: path, files: folder, base: box.soup.base, engine: engine, monitor: request.monitor)
     if request.options.verifiesFinite { try backbone.requireFinite(engine: engine, monitor: request.monitor) }
     let number = try box.build { (soup) throws(BoneSoupError) in
-      (try soup.adding(backbone, monitor: request.monitor.silent), soup.backbones.count)
+      (try soup.adding(backbone), soup.backbones.count)
     }
     index?.pointee = UInt32(truncatingIfNeeded: number)
   }

@@ -54,7 +54,7 @@ struct OpenRequest {
       if let data = file.data {
         entries.append(.init(name: name, buffer: UnsafeRawBufferPointer(start: data, count: size)))
       } else if let readAt = file.read_at {
-        entries.append(.init(name: name, size: size, readAt: readAt, context: file.context))
+        entries.append(.init(name: name, size: size, readAt: readAt, context: file.context, host: call.host))
       } else if size == 0 {
         entries.append(.init(name: name, buffer: UnsafeRawBufferPointer(start: nil, count: 0)))
       } else {

@@ -13,7 +13,7 @@ final class SoupBox: @unchecked Sendable {
 
   var soup: Soup { lock.withLock { current } }
 
-  /// One building step, whole: two at once go one after the other. Long work is done before it.
+  /// One building step, whole: two at once go one after the other. Long work is done before it, or after it by who needs it.
   func build<Result>(_ change: (Soup) throws(BoneSoupError) -> (Soup, Result)) throws(BoneSoupError) -> Result {
     try lock.withLock { () throws(BoneSoupError) in
       let (next, result) = try change(current)

@@ -17,8 +17,9 @@ extension FileTable {
       switch entry.contents {
       case .buffer(let bytes):
         destination.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + destination.count]))
-      case .readAt(let readAt, let context):
-        let status = readAt(context, UInt64(offset), destination.baseAddress, destination.count)
+      case .readAt(let readAt, let context, let host):
+        let read = { readAt(context, UInt64(offset), destination.baseAddress, destination.count) }
+        let status = host?.asHost(read) ?? read()
         guard status == 0 else {
           throw .io("read_at of \(name) failed with \(status) for \(destination.count) bytes from \(offset) on")
         }

@@ -1,4 +1,4 @@
-import Platform
+public import Platform
 import Synchronization
 
 /// The files that a host hands over in memory or behind a callback, by name.
@@ -14,7 +14,7 @@ public final class FileTable: Sendable {
   public struct Entry: @unchecked Sendable {
     enum Contents {
       case buffer(UnsafeRawBufferPointer)
-      case readAt(ReadAt, context: UnsafeMutableRawPointer?)
+      case readAt(ReadAt, context: UnsafeMutableRawPointer?, host: FloatingPointControl?)
     }
 
     let name: String
@@ -28,11 +28,16 @@ public final class FileTable: Sendable {
       contents = .buffer(buffer)
     }
 
-    /// - Parameter readAt: called by the thread that opens the file, and not after that.
-    public init(name: String, size: Int, readAt: @escaping ReadAt, context: UnsafeMutableRawPointer?) {
+    /// - Parameters:
+    ///   - readAt: called by the thread that opens the file, and not after that.
+    ///   - host: the mode in which it runs; nil leaves the thread's as it is.
+    public init(
+      name: String, size: Int, readAt: @escaping ReadAt, context: UnsafeMutableRawPointer?,
+      host: FloatingPointControl? = nil
+    ) {
       self.name = name
       self.size = size
-      contents = .readAt(readAt, context: context)
+      contents = .readAt(readAt, context: context, host: host)
     }
   }
 

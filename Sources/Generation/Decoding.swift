@@ -91,7 +91,7 @@ public struct Decoding {
       do throws(BoneSoupError) {
         let weights = try blend.weights()
         try prepare(task)
-        let adapters = blend.gains == nil ? nil : blend.soup.adapters
+        let adapters = blend.adapters
         if let place = groups.firstIndex(where: {
           $0.weights === weights && ($0.adapters === adapters || adapters == nil || $0.adapters == nil)
         }) {

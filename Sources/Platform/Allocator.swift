@@ -42,13 +42,7 @@ public final class Allocator: Sendable {
   func allocate(_ byteCount: Int, alignment: Int, purpose: () -> String) throws(BoneSoupError)
     -> UnsafeMutableRawPointer
   {
-    let before = used.wrappingAdd(byteCount, ordering: .relaxed).oldValue
-    if let limit, byteCount > limit - min(before, limit) {
-      used.wrappingSubtract(byteCount, ordering: .relaxed)
-      throw .outOfMemory(
-        "\(purpose()) needs \(byteCount) bytes, but \(before) of the engine's budget of \(limit) are in use; "
-          + "raise memory_budget or free what is no longer needed")
-    }
+    try book(byteCount, purpose)
     var pointer: UnsafeMutableRawPointer?
     if let host {
       pointer = host.allocate(byteCount, alignment, host.context)
@@ -67,6 +61,25 @@ public final class Allocator: Sendable {
         "\(purpose()) needs \(byteCount) bytes and the \(host == nil ? "system" : "host's allocator") refused")
     }
     return pointer
+  }
+
+  /// Counts the bytes, unless they are more than is left: what is refused is never counted, so that it takes nothing from
+  /// other threads.
+  private func book(_ byteCount: Int, _ purpose: () -> String) throws(BoneSoupError) {
+    guard let limit else {
+      used.wrappingAdd(byteCount, ordering: .relaxed)
+      return
+    }
+    var before = used.load(ordering: .relaxed)
+    while byteCount <= limit - min(before, limit) {
+      let (booked, now) = used.weakCompareExchange(
+        expected: before, desired: before + byteCount, ordering: .relaxed)
+      if booked { return }
+      before = now
+    }
+    throw .outOfMemory(
+      "\(purpose()) needs \(byteCount) bytes, but \(before) of the engine's budget of \(limit) are in use; "
+        + "raise memory_budget or free what is no longer needed")
   }
 
   func free(_ pointer: UnsafeMutableRawPointer, _ byteCount: Int) {

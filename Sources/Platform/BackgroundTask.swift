@@ -18,47 +18,21 @@ public final class Flag: Sendable {
 public final class BackgroundTask<Value: Sendable>: @unchecked Sendable {
   /// What the thread and those who wait share; lives as long as either.
   private final class Shared: @unchecked Sendable {
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private let condition = Condition()
     private var result: Result<Value, BoneSoupError>?
 
-    init() {
-      pthread_mutex_init(mutex, nil)
-      pthread_cond_init(changed, nil)
-    }
-
-    deinit {
-      pthread_cond_destroy(changed)
-      pthread_mutex_destroy(mutex)
-      changed.deallocate()
-      mutex.deallocate()
-    }
-
     func finish(_ value: Result<Value, BoneSoupError>) {
-      pthread_mutex_lock(mutex)
-      result = value
-      pthread_cond_broadcast(changed)
-      pthread_mutex_unlock(mutex)
+      condition.withLock {
+        result = value
+        condition.wakeAll()
+      }
     }
 
     func wait(milliseconds: UInt32?) -> Result<Value, BoneSoupError>? {
-      var deadline = timespec()
-      if let milliseconds {
-        clock_gettime(CLOCK_REALTIME, &deadline)
-        let nanoseconds = deadline.tv_nsec + Int(milliseconds % 1000) * 1_000_000
-        deadline.tv_sec += Int(milliseconds / 1000) + nanoseconds / 1_000_000_000
-        deadline.tv_nsec = nanoseconds % 1_000_000_000
+      condition.withLock {
+        condition.wait(milliseconds: milliseconds) { result != nil }
+        return result
       }
-      pthread_mutex_lock(mutex)
-      defer { pthread_mutex_unlock(mutex) }
-      while result == nil {
-        if milliseconds == nil {
-          pthread_cond_wait(changed, mutex)
-        } else if pthread_cond_timedwait(changed, mutex, &deadline) == ETIMEDOUT {
-          break
-        }
-      }
-      return result
     }
   }
 

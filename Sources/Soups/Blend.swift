@@ -20,6 +20,8 @@ public final class Blend: Sendable {
   public let plan: Plan
   /// What a live blend adds to the weights; nil where it adds nothing.
   public let gains: LiveGains?
+  /// What the gains are of; nil without them.
+  public let adapters: AdapterSet?
   public let fingerprint: Fingerprint
   private let weightsState: Weights
   private let foldProgress: ProgressShare
@@ -48,7 +50,7 @@ public final class Blend: Sendable {
   /// Makes a blend. A fold runs here, or in the background where the request says so.
   ///
   /// - Parameters:
-  ///   - token: cancels a fold.
+  ///   - token: cancels a fold, or the stacking of the adapters.
   ///   - progress: of a fold; on a thread of the library where it is in the background.
   public init(
     _ soup: Soup, _ request: BlendRequest, token: CancelToken?, progress: ((Double) -> Bool)?
@@ -60,17 +62,20 @@ public final class Blend: Sendable {
     let share = ProgressShare()
     foldProgress = share
     guard plan.kind == .folded else {
-      let isBase = soup.adapters == nil || plan.resolution.coefficients.allSatisfy { $0 == 0 }
-      gains =
-        isBase
-        ? nil
-        : LiveGains(
+      if let stack = soup.adapters, plan.resolution.coefficients.contains(where: { $0 != 0 }) {
+        adapters = try stack.stacked(monitor: Monitor(token: token, progress: nil))
+        gains = LiveGains(
           coefficients: plan.resolution.coefficients, layerMultipliers: request.layerMultipliers,
           layerCount: soup.base.config.layerCount)
+      } else {
+        adapters = nil
+        gains = nil
+      }
       weightsState = .ready(soup.base.weights)
       share.value = 1
       return
     }
+    adapters = nil
     gains = nil
     let abandoned = Flag()
     let progress = UncheckedSendable(progress)

@@ -2,13 +2,13 @@ public import Platform
 
 /// Building a soup step by step. A new backbone or objective drops matrix and extrapolation, which no longer fit.
 extension Soup {
-  public func adding(_ backbone: Backbone, monitor: Monitor) throws(BoneSoupError) -> Soup {
+  public func adding(_ backbone: Backbone) throws(BoneSoupError) -> Soup {
     guard backbones.count < Self.backboneLimit else {
       throw .invalidArgument("a soup has at most \(Self.backboneLimit) backbones")
     }
     let all = backbones + [backbone]
-    // The stack is made anew only where it changes.
-    let adapters = backbone.isFull ? adapters : try Self.stack(all, base: base, engine: engine, monitor: monitor)
+    // A stack that was made stays where it does not change.
+    let adapters = backbone.isFull ? adapters : StackedAdapters(all, base: base, engine: engine)
     return Soup(
       engine: engine, base: base, backbones: all, objectives: objectives, matrix: nil, extrapolation: nil,
       guardRails: guardRails, presets: presets, adapters: adapters)

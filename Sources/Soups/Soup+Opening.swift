@@ -82,7 +82,9 @@ extension Soup {
       try monitor.report(0.7 + 0.2 * Double(index + 1) / Double(manifest.backbones.count))
     }
     let solver = manifest.solver
-    let adapters = try stack(backbones, base: base, engine: engine, monitor: monitor)
+    let adapters = StackedAdapters(backbones, base: base, engine: engine)
+    // Here, where it takes a cancel, so that the first blend is as quick as all others.
+    _ = try adapters?.stacked(monitor: monitor)
     try monitor.report(1)
     return Soup(
       engine: engine, base: base, backbones: backbones, objectives: solver.objectives, matrix: solver.matrix,

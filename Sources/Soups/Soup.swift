@@ -11,8 +11,8 @@ public final class Soup: Sendable {
   public let extrapolation: Extrapolation?
   public let guardRails: GuardRails
   public let presets: [Preset]
-  /// The low-rank backbones, stacked for live blends; nil without any.
-  public let adapters: AdapterSet?
+  /// The low-rank backbones, for live blends; nil without any.
+  public let adapters: StackedAdapters?
   /// Objectives, matrix and guard rails together, or why they do not work together; nil without a matrix.
   private let solverResult: Result<PreferenceSolver, BoneSoupError>?
   /// Of base and backbones: their configurations, and the identity of their files.
@@ -22,7 +22,7 @@ public final class Soup: Sendable {
 
   init(
     engine: Engine, base: BaseModel, backbones: [Backbone], objectives: [Objective], matrix: BackboneMatrix?,
-    extrapolation: Extrapolation?, guardRails: GuardRails, presets: [Preset], adapters: AdapterSet?
+    extrapolation: Extrapolation?, guardRails: GuardRails, presets: [Preset], adapters: StackedAdapters?
   ) {
     self.engine = engine
     self.base = base
@@ -66,17 +66,6 @@ public final class Soup: Sendable {
       matrix == nil
       ? try PreferenceSolver(objectives: objectives, matrix: try .identity(count: objectives.count)) : try solver()
     return try solver.moving(objective, to: value, from: current)
-  }
-
-  /// The adapters of all low-rank backbones, stacked.
-  static func stack(
-    _ backbones: [Backbone], base: BaseModel, engine: Engine, monitor: Monitor
-  ) throws(BoneSoupError) -> AdapterSet? {
-    let adapters = backbones.enumerated().compactMap { index, backbone in
-      backbone.adapter.map { (backbone: index, adapter: $0) }
-    }
-    guard !adapters.isEmpty else { return nil }
-    return try AdapterSet(adapters, config: base.config, type: base.type, engine: engine, monitor: monitor)
   }
 
   private static func fingerprint(_ base: BaseModel, _ backbones: [Backbone]) -> Fingerprint {

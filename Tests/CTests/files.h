@@ -67,13 +67,14 @@ static inline int remove_entry(const char *path, const struct stat *info, int ty
 
 static inline void remove_tree(const char *path) { nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
 
-static char scratch_path[64];
+static char scratch_path[1024];
 static inline void remove_scratch(void) { remove_tree(scratch_path); }
 
 /* A path in this program's temporary folder. */
 static inline const char *scratch(const char *path) {
   if (!scratch_path[0]) {
-    strcpy(scratch_path, "/tmp/bonesoup-test-XXXXXX");
+    const char *parent = getenv("TMPDIR");
+    snprintf(scratch_path, sizeof scratch_path, "%s/bonesoup-test-XXXXXX", parent && *parent ? parent : "/tmp");
     if (!mkdtemp(scratch_path))
       give_up("cannot make", scratch_path);
     atexit(remove_scratch);

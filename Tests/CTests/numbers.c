@@ -48,6 +48,36 @@ static int32_t see_control_in_hook(float *logits, size_t count, const int32_t *t
   return see_control(0, context);
 }
 
+/* A model folder whose weights come through read_at. */
+typedef struct {
+  contents file;
+  witness *seen;
+} reader;
+
+static int32_t see_control_in_read(void *context, uint64_t offset, void *destination, size_t size) {
+  reader *from = context;
+  memcpy(destination, from->file.data + offset, size);
+  return see_control(0, from->seen);
+}
+
+static void open_through_read_at(witness *seen) {
+  contents config = read_file(fixture("models/llama3/config.json"));
+  reader from = {read_file(fixture("models/llama3/model.safetensors")), seen};
+  bsoup_file files[] = {{"m/config.json", config.size, config.data, NULL, NULL},
+                        {"m/model.safetensors", from.file.size, NULL, see_control_in_read, &from}};
+  bsoup_open_options open;
+  bsoup_soup *soup = NULL;
+  int calls = seen->calls;
+  bsoup_open_options_init(&open, sizeof open);
+  open.files = files;
+  open.file_count = 2;
+  OK(bsoup_soup_open(NULL, "m", &open, &soup));
+  CHECK(seen->calls > calls);
+  bsoup_soup_free(soup);
+  free(config.data);
+  free(from.file.data);
+}
+
 typedef struct {
   double coefficients[2];
   float folded[288], live[288];
@@ -71,6 +101,7 @@ static void use_the_library(results *out, witness *seen) {
   memset(out, 0, sizeof *out);
   for (i = 0; i < 48; i++)
     tokens[i] = (int32_t)(i * 37 % 284);
+  open_through_read_at(seen);
   bsoup_open_options_init(&open, sizeof open);
   open.verify = BSOUP_VERIFY_FINITE;
   open.progress = see_control;

@@ -13,6 +13,23 @@ import Testing
     #expect(allocator.bytesInUse == 0)
   }
 
+  @Test func aRefusedRequestTakesNothingFromOthers() throws {
+    let allocator = Allocator(limit: 1 << 20, host: nil)
+    let over = Flag()
+    let greedy = try BackgroundTask(abandoned: over) { () throws(BoneSoupError) in
+      var granted = 0
+      while !over.isRaised {
+        let all = try? Buffer(byteCount: (1 << 20) + 1, allocator: allocator, purpose: "all")
+        if all != nil { granted += 1 }
+      }
+      return granted
+    }
+    for _ in 0..<20_000 { _ = try Buffer(byteCount: 1 << 19, allocator: allocator, purpose: "half") }
+    over.raise()
+    #expect(try greedy.wait(milliseconds: nil)?.get() == 0)
+    #expect(allocator.bytesInUse == 0)
+  }
+
   @Test func sizeThatOverflowsIsAnError() {
     #expect(throws: BoneSoupError.self) {
       try Buffer(of: Int64.self, count: Int.max / 4, allocator: .system, purpose: "it")

@@ -24,7 +24,7 @@ extension Soup {
     let (folder, file) = try OpenOptions().locate(path)
     let backbone = try Backbone(
       path: file ?? ".", label: path, files: folder, base: base, engine: engine, monitor: .none)
-    return try adding(backbone, monitor: .none)
+    return try adding(backbone)
   }
 
   func blend(
@@ -59,7 +59,7 @@ extension Blend {
             Row(
               token: token, position: position, cache: cache, gains: gains,
               logits: position < first ? nil : start.map { $0 + (position - first) * vocabulary })
-          }, weights: weights, adapters: soup.adapters, monitor: .none)
+          }, weights: weights, adapters: adapters, monitor: .none)
       }
     }
     return logits

@@ -222,4 +222,48 @@ import Transformer
       }
     }
   }
+
+  @Test func theFirstLiveBlendStacksTheAdaptersOfASoupBuiltStepByStep() throws {
+    let allocator = Allocator(limit: nil, host: nil)
+    var soup = try openSoup(Fixtures.model("llama3"), engine: makeEngine(allocator: allocator))
+    for name in ["plain", "patterns", "attention"] {
+      soup = try soup.adding(path: Fixtures.adapter("llama3", name))
+    }
+    let built = allocator.bytesInUse
+    let expected = try #require(soup.adapters).byteCount
+    // Folds and the base need no stack.
+    do {
+      _ = try soup.blend([1, 0, 0], .folded)
+      _ = try soup.blend([0, 0, 0], .live)
+    }
+    #expect(allocator.bytesInUse == built)
+    let token = try CancelToken.make()
+    defer { token.release() }
+    token.cancel()
+    var request = BlendRequest()
+    request.point = .coefficients([1, 0, 0])
+    #expect(failure { try Blend(soup, request, token: token, progress: nil) }.hasPrefix("cancelled"))
+    #expect(allocator.bytesInUse == built)
+    let blend = try soup.blend([1, 0, 0], .live)
+    #expect(blend.adapters?.byteCount == expected && soup.adapters?.byteCount == expected)
+    #expect(allocator.bytesInUse == built + expected)
+    #expect(try soup.blend([0, 1, 0], .live).adapters === blend.adapters)
+    // An objective changes nothing, another backbone does.
+    #expect(try soup.adding(Objective(name: "brief")).blend([1, 0, 0], .live).adapters === blend.adapters)
+    let more = try soup.adding(path: Fixtures.adapter("llama3", "plain"))
+    #expect(try more.blend([1, 0, 0, 0], .live).adapters !== blend.adapters)
+  }
+
+  @Test func aStackWithoutMemoryIsTheBlendsFailureAndTriedAgain() throws {
+    let limit = 4 << 20
+    let allocator = Allocator(limit: limit, host: nil)
+    let engine = makeEngine(allocator: allocator)
+    let soup = try openSoup(Fixtures.model("llama3"), engine: engine).adding(path: Fixtures.adapter("llama3", "plain"))
+    do {
+      let filled = try Buffer(byteCount: limit - allocator.bytesInUse - 100, allocator: allocator, purpose: "all")
+      #expect(failure { try soup.blend([1], .live) }.hasPrefix("outOfMemory"))
+      withExtendedLifetime(filled) {}
+    }
+    #expect(try soup.blend([1], .live).adapters != nil)
+  }
 }
