@@ -74,9 +74,7 @@ public func bsoup_blend_create(
   _ soup: OpaquePointer!, _ options: UnsafePointer<bsoup_blend_options>!,
   _ blend: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  blend?.pointee = nil
-  return Call.run { (call) throws(BoneSoupError) in
-    let target = try Arguments.required(blend, "blend")
+  Call.making(blend, "blend") { (call) throws(BoneSoupError) in
     let soup = try Handles.take(soup, SoupBox.self).soup
     let raw = try Structs.read(options, blendDefaults, "bsoup_blend_options")
     let request = try BlendRequest(raw)
@@ -86,7 +84,7 @@ public func bsoup_blend_create(
     if made.resolution.adjustments.contains(.clamped) {
       call.log(.information, "a guard rail moved the preference", soup.engine)
     }
-    try Handles.give(made, to: target)
+    return made
   }
 }
 
@@ -105,12 +103,10 @@ public func bsoup_blend_free(_ blend: OpaquePointer!) { Handles.free(blend, Blen
 public func bsoup_blend_memory(
   _ soup: OpaquePointer!, _ options: UnsafePointer<bsoup_blend_options>!, _ bytes: UnsafeMutablePointer<UInt64>!
 ) -> bsoup_status {
-  bytes?.pointee = 0
-  return Call.run { (call) throws(BoneSoupError) in
-    let target = try Arguments.required(bytes, "bytes")
+  Call.measuring(bytes) { (call) throws(BoneSoupError) in
     let soup = try Handles.take(soup, SoupBox.self).soup
     let raw = try Structs.read(options, blendDefaults, "bsoup_blend_options")
-    target.pointee = UInt64(max(0, try soup.plan(try BlendRequest(raw)).byteCount))
+    return try soup.plan(try BlendRequest(raw)).byteCount
   }
 }
 

@@ -23,6 +23,29 @@ struct Call {
     }
   }
 
+  /// A function that makes an object: its handle out-parameter is NULL until the object is there.
+  static func making<Object: AnyObject>(
+    _ target: UnsafeMutablePointer<OpaquePointer?>?, _ name: StaticString,
+    _ body: (Call) throws(BoneSoupError) -> Object
+  ) -> bsoup_status {
+    target?.pointee = nil
+    return run { (call) throws(BoneSoupError) in
+      let target = try Arguments.required(target, name)
+      try Handles.give(try body(call), to: target)
+    }
+  }
+
+  /// A function that tells a number of bytes: 0 until it is known.
+  static func measuring(
+    _ target: UnsafeMutablePointer<UInt64>?, _ body: (Call) throws(BoneSoupError) -> Int
+  ) -> bsoup_status {
+    target?.pointee = 0
+    return run { (call) throws(BoneSoupError) in
+      let target = try Arguments.required(target, "bytes")
+      target.pointee = UInt64(max(0, try body(call)))
+    }
+  }
+
   /// Does the work of a function that cannot fail, such as `_free`; in a forked child it does nothing.
   static func runQuietly(_ body: () -> Void) {
     guard !ForkGuard.isForkedChild else { return }

@@ -45,9 +45,7 @@ public func bsoup_engine_options_init(_ options: UnsafeMutablePointer<bsoup_engi
 public func bsoup_engine_create(
   _ options: UnsafePointer<bsoup_engine_options>!, _ engine: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  engine?.pointee = nil
-  return Call.run { (call) throws(BoneSoupError) in
-    let target = try Arguments.required(engine, "engine")
+  Call.making(engine, "engine") { (call) throws(BoneSoupError) in
     let options = try Structs.read(options, engineDefaults, "bsoup_engine_options")
     guard options.thread_count <= 1024 else {
       throw .invalidArgument("thread_count is \(options.thread_count); at most 1024 are possible")
@@ -65,11 +63,9 @@ public func bsoup_engine_create(
     }
     let limit = options.memory_budget == 0 ? nil : Int(clamping: options.memory_budget)
     let threads = options.thread_count == 0 ? ProcessorSet.count : Int(options.thread_count)
-    try Handles.give(
-      Engine(
-        pool: ThreadPool(threadCount: threads, spinMicroseconds: Int(options.spin_microseconds), cpus: cpus),
-        allocator: Allocator(limit: limit, host: host), log: Log(options.log, options.log_context)),
-      to: target)
+    return Engine(
+      pool: ThreadPool(threadCount: threads, spinMicroseconds: Int(options.spin_microseconds), cpus: cpus),
+      allocator: Allocator(limit: limit, host: host), log: Log(options.log, options.log_context))
   }
 }
 
@@ -89,11 +85,7 @@ public func bsoup_engine_free(_ engine: OpaquePointer!) { Handles.free(engine, E
 
 @c @implementation
 public func bsoup_engine_memory(_ engine: OpaquePointer!, _ bytes: UnsafeMutablePointer<UInt64>!) -> bsoup_status {
-  bytes?.pointee = 0
-  return Call.run { (call) throws(BoneSoupError) in
-    let target = try Arguments.required(bytes, "bytes")
-    target.pointee = UInt64(max(0, try DefaultEngine.resolve(engine).allocator.bytesInUse))
-  }
+  Call.measuring(bytes) { (call) throws(BoneSoupError) in try DefaultEngine.resolve(engine).allocator.bytesInUse }
 }
 
 @c @implementation

@@ -70,9 +70,7 @@ public func bsoup_soup_open(
   _ engine: OpaquePointer!, _ path: UnsafePointer<CChar>!, _ options: UnsafePointer<bsoup_open_options>!,
   _ soup: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  soup?.pointee = nil
-  return Call.run { (call) throws(BoneSoupError) in
-    let target = try Arguments.required(soup, "soup")
+  Call.making(soup, "soup") { (call) throws(BoneSoupError) in
     let engine = try DefaultEngine.resolve(engine)
     let path = try Arguments.string(path, "path")
     let request = try OpenRequest(options, call)
@@ -80,7 +78,7 @@ public func bsoup_soup_open(
     if opened.base.tokenizer == nil {
       call.log(.warning, "\(opened.base.name) has no tokenizer.json: the soup takes token numbers only", engine)
     }
-    try Handles.give(SoupBox(opened), to: target)
+    return SoupBox(opened)
   }
 }
 

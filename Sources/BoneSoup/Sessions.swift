@@ -7,13 +7,13 @@ import Soups
 
 extension Session {
   /// The session of a handle, acquired for the time of `body`.
-  fileprivate static func use(
-    _ handle: OpaquePointer?, _ call: Call, _ body: (Session) throws(BoneSoupError) -> Void
-  ) throws(BoneSoupError) {
+  fileprivate static func use<Result>(
+    _ handle: OpaquePointer?, _ call: Call, _ body: (Session) throws(BoneSoupError) -> Result
+  ) throws(BoneSoupError) -> Result {
     let session = try Handles.take(handle, Session.self)
     try session.acquire(call.host)
     defer { session.release() }
-    try body(session)
+    return try body(session)
   }
 }
 
@@ -41,15 +41,12 @@ public func bsoup_session_create(
   _ blend: OpaquePointer!, _ options: UnsafePointer<bsoup_session_options>!,
   _ session: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  session?.pointee = nil
-  return Call.run { (call) throws(BoneSoupError) in
-    let target = try Arguments.required(session, "session")
+  Call.making(session, "session") { (call) throws(BoneSoupError) in
     let blend = try Handles.take(blend, Blend.self)
     let raw = try readSessionOptions(options)
-    try Handles.give(
-      Session(
-        blend, context: raw.context == 0 ? nil : Int(raw.context),
-        type: try Arguments.format(raw.kv_format, "kv_format")), to: target)
+    return try Session(
+      blend, context: raw.context == 0 ? nil : Int(raw.context),
+      type: try Arguments.format(raw.kv_format, "kv_format"))
   }
 }
 
@@ -60,17 +57,12 @@ public func bsoup_session_free(_ session: OpaquePointer!) { Handles.free(session
 public func bsoup_session_memory(
   _ blend: OpaquePointer!, _ options: UnsafePointer<bsoup_session_options>!, _ bytes: UnsafeMutablePointer<UInt64>!
 ) -> bsoup_status {
-  bytes?.pointee = 0
-  return Call.run { (call) throws(BoneSoupError) in
-    let target = try Arguments.required(bytes, "bytes")
+  Call.measuring(bytes) { (call) throws(BoneSoupError) in
     let blend = try Handles.take(blend, Blend.self)
     let raw = try readSessionOptions(options)
-    target.pointee = UInt64(
-      max(
-        0,
-        try Session.byteCount(
-          blend, context: raw.context == 0 ? nil : Int(raw.context),
-          type: try Arguments.format(raw.kv_format, "kv_format"))))
+    return try Session.byteCount(
+      blend, context: raw.context == 0 ? nil : Int(raw.context),
+      type: try Arguments.format(raw.kv_format, "kv_format"))
   }
 }
 
@@ -113,12 +105,8 @@ public func bsoup_session_rewind(_ session: OpaquePointer!, _ count: Int) -> bso
 public func bsoup_session_fork(
   _ session: OpaquePointer!, _ fork: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  fork?.pointee = nil
-  return Call.run { (call) throws(BoneSoupError) in
-    let target = try Arguments.required(fork, "fork")
-    try Session.use(session, call) { (session) throws(BoneSoupError) in
-      try Handles.give(try session.fork(), to: target)
-    }
+  Call.making(fork, "fork") { (call) throws(BoneSoupError) in
+    try Session.use(session, call) { (session) throws(BoneSoupError) in try session.fork() }
   }
 }
 

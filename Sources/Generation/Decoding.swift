@@ -117,20 +117,12 @@ public struct Decoding {
 
   /// How far each session goes: all the way, or an equal share of the rows allowed.
   private func share(_ sessions: [Session]) -> [Int] {
-    var ends = sessions.map(\.tokenCount)
-    guard var left = options.maximumRows else { return ends }
-    ends = sessions.map(\.computed)
+    guard let rows = options.maximumRows else { return sessions.map(\.tokenCount) }
     // Who waited longest comes first: with fewer rows than sessions, all get their turn over the calls.
-    var open = sessions.indices.filter { sessions[$0].pendingCount > 0 }
-    open.sort { (sessions[$0].lastTurn, $0) < (sessions[$1].lastTurn, $1) }
-    while left > 0, !open.isEmpty {
-      let quota = max(1, left / open.count)
-      for index in open {
-        let rows = min(quota, sessions[index].tokenCount - ends[index], left)
-        ends[index] += rows
-        left -= rows
-      }
-      open.removeAll { ends[$0] == sessions[$0].tokenCount }
+    let order = sessions.indices.sorted { (sessions[$0].lastTurn, $0) < (sessions[$1].lastTurn, $1) }
+    var ends = sessions.map(\.computed)
+    for (index, share) in zip(order, FairShares.of(rows, among: order.map { sessions[$0].pendingCount })) {
+      ends[index] += share
     }
     return ends
   }
@@ -151,11 +143,12 @@ public struct Decoding {
     while !group.tasks.isEmpty {
       var rows: [Row] = []
       var ends: [(session: Session, end: Int)] = []
-      // Everybody's fair part of a pass first: those who need a single step are not held up by long prompts.
-      let quota = max(1, ForwardPass.maximumRows / group.tasks.count)
-      for task in group.tasks where rows.count < ForwardPass.maximumRows {
+      // Everybody's fair part of a pass: those who need a single step are not held up by long prompts.
+      let shares = FairShares.of(
+        ForwardPass.maximumRows, among: group.tasks.map { $0.end - $0.session.computed })
+      for (task, share) in zip(group.tasks, shares) where share > 0 {
         let session = task.session
-        let end = min(task.end, session.computed + quota, session.computed + ForwardPass.maximumRows - rows.count)
+        let end = session.computed + share
         for position in session.computed..<end {
           rows.append(
             Row(

@@ -44,12 +44,14 @@ public final class BackgroundTask<Value: Sendable>: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - abandoned: raised when the task is let go; the body must look at it every 50 ms.
+  ///   - cpu: the thread is pinned to it; nil: to none.
   public init(
-    abandoned: Flag, _ body: @escaping @Sendable () throws(BoneSoupError) -> Value
+    abandoned: Flag, cpu: Int? = nil, _ body: @escaping @Sendable () throws(BoneSoupError) -> Value
   ) throws(BoneSoupError) {
     self.abandoned = abandoned
     let shared = shared
     thread = try SystemThread.start {
+      if let cpu { ProcessorSet.pin(to: cpu) }
       do throws(BoneSoupError) {
         shared.finish(.success(try body()))
       } catch {

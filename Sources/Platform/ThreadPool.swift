@@ -9,6 +9,10 @@ public final class ThreadPool: Sendable {
   /// Threads that share the work, the caller's included.
   public let threadCount: Int
 
+  /// The CPUs that its threads are pinned to; empty where they are not.
+  public let cpus: [Int]
+
+  private let spinMicroseconds: Int
   private let crew: ThreadCrew
   private let threads: [pthread_t]
 
@@ -33,6 +37,13 @@ public final class ThreadPool: Sendable {
     self.crew = crew
     self.threads = threads
     self.threadCount = threads.count + 1
+    self.cpus = cpus
+    self.spinMicroseconds = spinMicroseconds
+  }
+
+  /// Another pool like this one, for work that must not take turns with this one's.
+  public func twin() -> ThreadPool {
+    ThreadPool(threadCount: threadCount, spinMicroseconds: spinMicroseconds, cpus: cpus)
   }
 
   deinit {

@@ -90,9 +90,11 @@ public final class Blend: Sendable {
         baseShare: plan.resolution.baseShare, type: plan.type, engine: engine, pool: pool)
     }
     if request.isInBackground {
-      let work = fold(ThreadPool(threadCount: engine.pool.threadCount))
+      let work = fold(engine.backgroundPool)
       weightsState = .folding(
-        try BackgroundTask(abandoned: abandoned) { () throws(BoneSoupError) in try work.run(monitor: monitor) })
+        try BackgroundTask(abandoned: abandoned, cpu: engine.pool.cpus.first) { () throws(BoneSoupError) in
+          try work.run(monitor: monitor)
+        })
     } else {
       weightsState = .ready(try fold(engine.pool).run(monitor: monitor))
       share.value = 1
