@@ -33,7 +33,8 @@
  *     }
  *
  * Chapters: 1 conventions · 2 version and build · 3 errors · 4 engines and cancelling · 5 opening a soup ·
- * 6 building one call by call · 7 preferences and blends · 8 generating · 9 sessions · 10 batches · 11 inspecting
+ * 6 building one call by call · 7 preferences and blends · 8 generating · 9 sessions · 10 batches · 11 inspecting ·
+ * 13 exporting and inspecting files
  *
  * The method is Bone Soup (Xie et al., ACL 2025, arXiv 2502.10762). Licence: Apache-2.0.
  */
@@ -751,6 +752,154 @@ bsoup_status bsoup_soup_token(bsoup_soup *soup, int32_t token, char *bytes, size
 
 /* The model's end tokens, from config.json and generation_config.json. Borrowed from the soup. */
 bsoup_status bsoup_soup_end_tokens(bsoup_soup *soup, const int32_t **tokens, size_t *count);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * 13 Exporting and inspecting files
+ *
+ * What other engines serve: a blend as a Hugging Face folder (transformers, vLLM, llama.cpp by its converter), or, of LoRA
+ * backbones, as one PEFT adapter of the base. All is computed from the soup's files, tensor by tensor, in little memory.
+ * A path that is written to must not exist, or be an empty folder, in a folder that does. Files are written to
+ * ".NAME.partial" beside it, which is renamed at the end: whatever happens, the path is absent or whole, and what an
+ * interrupted run left is removed by the next one. Room on the disk is looked at before; a full disk is IO.
+ */
+
+enum {
+  BSOUP_EXPORT_FOLDER = 0, /* a Hugging Face folder; config, tokenizer and chat template are the base's */
+  BSOUP_EXPORT_ADAPTER = 1 /* a PEFT LoRA folder: every module at one rank that vLLM takes, scale 1 */
+};
+
+typedef struct bsoup_export_options {
+  uint32_t struct_size;
+  uint32_t kind;       /* BSOUP_EXPORT_* */
+  uint32_t format;     /* BSOUP_FORMAT_*; default: a folder as the base's files, tensor by tensor, an adapter as the
+                          adapters' files where these agree, else f32 */
+  uint32_t rank;       /* adapter only. 0: exact, the backbones' ranks add up. Else recompressed by SVD to this rank */
+  uint64_t shard_size; /* folder only: bytes of tensors in one file; 0: 5,000,000,000 */
+  const char *base_name; /* what the adapter's config and the card call the base, as a hub's name; NULL: its path */
+  uint32_t skip_hashes;  /* 1: the card (README.md) goes without the SHA-256 of the source files that are read whole */
+  uint32_t reserved;     /* 0 */
+  bsoup_cancel *cancel;
+  bsoup_progress_fn progress;
+  void *progress_context;
+} bsoup_export_options;
+
+void bsoup_export_options_init(bsoup_export_options *options, size_t struct_size);
+
+/* What making matrices low-rank has lost, tensor by tensor. Any thread. */
+typedef struct bsoup_factoring bsoup_factoring;
+
+/* Writes a blend's weights, whether it is folded, live or not ready yet. A folder holds the sum that a fold computes, once
+ * rounded: with one coefficient of 1 and the rest 0 the bits of a full backbone. An adapter holds Σ λᵢsᵢUᵢDᵢ, ranks side by
+ * side with λᵢsᵢ in U, padded with zeros to 8, 16, 32, 64, 128, 256, 320 or 512; a blend that is the base becomes one of
+ * zeros. A tied model whose ends come to differ is written untied. *factoring (NULL: not wanted): free it; NULL where
+ * nothing was recompressed. Also: UNSUPPORTED (an adapter of a full backbone: bsoup_backbone_factor it, or export a
+ * folder; ranks above 512; numbers that f16 does not hold; a soup from a table of files that is not kept),
+ * INVALID_ARGUMENT (the path is taken), NOT_FOUND, IO, BUSY (another export to the same path), CANCELLED. */
+bsoup_status bsoup_blend_export(bsoup_blend *blend, const char *path, const bsoup_export_options *options,
+                                bsoup_factoring **factoring);
+
+/* Bytes of tensors that it would write. Also: as above. */
+bsoup_status bsoup_blend_export_size(bsoup_blend *blend, const bsoup_export_options *options, uint64_t *bytes);
+
+enum {
+  BSOUP_VECTORS_REFUSE = 0, /* norms or biases that differ from the base's are UNSUPPORTED, and the error names one */
+  BSOUP_VECTORS_DROP = 1    /* they are left as in the base, and reported as lost */
+};
+
+typedef struct bsoup_factor_options {
+  uint32_t struct_size;
+  uint32_t rank;    /* of every matrix, at most; 0: the smallest that keeps to max_error, found for each matrix */
+  double max_error; /* with rank 0: ‖Δ − UD‖ / ‖Δ‖ of each matrix, Frobenius norms; default 0.1 */
+  uint32_t format;  /* BSOUP_FORMAT_* of the file; default: f32 */
+  uint32_t vectors; /* BSOUP_VECTORS_* */
+  bsoup_cancel *cancel;
+  bsoup_progress_fn progress;
+  void *progress_context;
+} bsoup_factor_options;
+
+void bsoup_factor_options_init(bsoup_factor_options *options, size_t struct_size);
+
+/* Writes full backbone `index` as a PEFT LoRA folder, so that it can be a low-rank backbone and live: the matrices of
+ * Δ = backbone − base, embedding and head too, by randomised subspace iteration (arXiv 0909.4061), which comes within about
+ * a per cent of the least error at that rank. All modules get the largest rank that one needs; with rank 0 that is not
+ * rounded up. Also: NOT_FOUND (the backbone), UNSUPPORTED (norms and biases; an error below what the format can keep),
+ * MALFORMED (NaN), INVALID_ARGUMENT (a low-rank backbone, no difference, the path), IO, BUSY, CANCELLED. */
+bsoup_status bsoup_backbone_factor(bsoup_soup *soup, uint32_t index, const char *path,
+                                   const bsoup_factor_options *options, bsoup_factoring **factoring);
+
+void bsoup_factoring_free(bsoup_factoring *factoring);
+
+typedef struct bsoup_factoring_info {
+  uint32_t struct_size; /* set it before the call */
+  uint32_t rank;        /* of every module in the file */
+  uint32_t tensor_count;
+  uint32_t reserved;
+  double error; /* over all tensors: √(Σ ‖lost‖² / Σ ‖Δ‖²) */
+} bsoup_factoring_info;
+
+bsoup_status bsoup_factoring_get_info(bsoup_factoring *factoring, bsoup_factoring_info *info);
+
+typedef struct bsoup_factored_tensor {
+  uint32_t struct_size; /* set it before the call */
+  uint32_t rank;        /* in use; 0 for one that is dropped */
+  const char *name;     /* as in the base's files; borrowed from the factoring */
+  uint64_t rows;        /* 1 for a vector */
+  uint64_t columns;
+  double norm;  /* ‖Δ‖, Frobenius */
+  double error; /* ‖Δ − what the file holds‖ / ‖Δ‖, measured */
+} bsoup_factored_tensor;
+
+/* Also: NOT_FOUND for an index past the last. */
+bsoup_status bsoup_factoring_tensor(bsoup_factoring *factoring, uint32_t index, bsoup_factored_tensor *info);
+
+typedef struct bsoup_compare_options {
+  uint32_t struct_size;
+  uint32_t reserved; /* 0 */
+  bsoup_cancel *cancel;
+  bsoup_progress_fn progress;
+  void *progress_context;
+} bsoup_compare_options;
+
+void bsoup_compare_options_init(bsoup_compare_options *options, size_t struct_size);
+
+/* How the backbones change the base, and how much they agree, tensor by tensor. Any thread. */
+typedef struct bsoup_comparison bsoup_comparison;
+
+/* Reads all files of the soup once. Also: INVALID_ARGUMENT for a soup without backbones, CANCELLED. */
+bsoup_status bsoup_soup_compare(bsoup_soup *soup, const bsoup_compare_options *options, bsoup_comparison **comparison);
+
+void bsoup_comparison_free(bsoup_comparison *comparison);
+
+typedef struct bsoup_comparison_info {
+  uint32_t struct_size;    /* set it before the call */
+  uint32_t tensor_count;   /* that index stands for all tensors together */
+  uint32_t backbone_count; /* n below */
+  uint32_t reserved;
+} bsoup_comparison_info;
+
+bsoup_status bsoup_comparison_get_info(bsoup_comparison *comparison, bsoup_comparison_info *info);
+
+/* Δ is a backbone minus the base. What has no value, as the cosine with a Δ of 0, is NaN. Pointers are borrowed from the
+ * comparison. */
+typedef struct bsoup_compared_tensor {
+  uint32_t struct_size; /* set it before the call */
+  uint32_t reserved;
+  const char *name; /* "" for all together */
+  uint64_t rows;    /* 1 for a vector; 0 for all together, as the next */
+  uint64_t columns;
+  uint64_t elements;
+  double base_norm;      /* Frobenius, as all norms */
+  double conflict;       /* of the elements that two or more change, the share with unlike signs: what TIES resolves */
+  double cancellation;   /* 1 − Σ|ΣΔ| / ΣΣ|Δ|: how much is lost where all are added */
+  const double *norms;   /* n: ‖Δ‖ */
+  const double *largest; /* n: max |Δ| */
+  const double *changed; /* n: the share of elements with Δ ≠ 0 */
+  const double *cosines; /* n × n: between two Δ */
+  const double *agreements; /* n × n: of the elements that both change, the share with like signs */
+} bsoup_compared_tensor;
+
+/* Also: NOT_FOUND for an index above tensor_count. */
+bsoup_status bsoup_comparison_tensor(bsoup_comparison *comparison, uint32_t index, bsoup_compared_tensor *info);
 
 #ifdef __cplusplus
 }

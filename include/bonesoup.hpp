@@ -113,6 +113,10 @@ enum class Finish : uint32_t {
   error = BSOUP_FINISH_ERROR
 };
 
+enum class ExportKind : uint32_t { folder = BSOUP_EXPORT_FOLDER, adapter = BSOUP_EXPORT_ADAPTER };
+
+enum class Vectors : uint32_t { refuse = BSOUP_VECTORS_REFUSE, drop = BSOUP_VECTORS_DROP };
+
 enum class Policy : uint32_t { recompute = BSOUP_RECOMPUTE, continue_ = BSOUP_CONTINUE };
 
 /* As "BSOUP_IO". */
@@ -386,11 +390,11 @@ template <class Info, class Object> Result<Info> info_of(bsoup_status (*ask)(Obj
   return info;
 }
 
-template <class Info>
-Result<Info> info_of(bsoup_status (*ask)(bsoup_soup *, uint32_t, Info *), bsoup_soup *soup, uint32_t index) {
+template <class Info, class Object>
+Result<Info> info_of(bsoup_status (*ask)(Object *, uint32_t, Info *), Object *object, uint32_t index) {
   Info info{};
   info.struct_size = sizeof info;
-  if (bsoup_status status = ask(soup, index, &info); status != BSOUP_OK)
+  if (bsoup_status status = ask(object, index, &info); status != BSOUP_OK)
     return last_error(status);
   return info;
 }
@@ -584,6 +588,31 @@ struct DecodeOptions {
   uint32_t max_rows = 0;
   bool all_logits = false;
   std::vector<Status> *statuses = nullptr; /* gets what became of each session */
+  const Cancel *cancel = nullptr;
+  Progress progress = nullptr;
+};
+
+struct ExportOptions {
+  ExportKind kind = ExportKind::folder;
+  Format format = Format::default_;
+  uint32_t rank = 0;
+  uint64_t shard_size = 0;
+  std::string base_name = {}; /* empty: the base's path */
+  bool hashes = true;
+  const Cancel *cancel = nullptr;
+  Progress progress = nullptr;
+};
+
+struct FactorOptions {
+  uint32_t rank = 0;
+  double max_error = 0.1;
+  Format format = Format::default_;
+  Vectors vectors = Vectors::refuse;
+  const Cancel *cancel = nullptr;
+  Progress progress = nullptr;
+};
+
+struct CompareOptions {
   const Cancel *cancel = nullptr;
   Progress progress = nullptr;
 };
@@ -1034,6 +1063,83 @@ inline void decode(Session &session, const DecodeOptions &options = {}) { try_de
 #endif
 
 /* ---------------------------------------------------------------------------------------------------------------------
+ * Exporting and inspecting files
+ */
+
+/* What making matrices low-rank has lost; a default-constructed one, as of an exact export, has no info. */
+class Factoring {
+public:
+  Factoring() = default;
+
+  Result<bsoup_factoring_info> try_info() const { return detail::info_of(bsoup_factoring_get_info, get()); }
+  Result<bsoup_factored_tensor> try_tensor(uint32_t index) const {
+    return detail::info_of(bsoup_factoring_tensor, get(), index);
+  }
+  bsoup_factoring *get() const noexcept { return handle_.get(); }
+
+#if BONESOUP_EXCEPTIONS
+  bsoup_factoring_info info() const { return try_info().value(); }
+  bsoup_factored_tensor tensor(uint32_t index) const { return try_tensor(index).value(); }
+#endif
+
+private:
+  friend class Blend;
+  friend class Soup;
+  explicit Factoring(bsoup_factoring *handle) noexcept : handle_(handle) {}
+  detail::Handle<bsoup_factoring, bsoup_factoring_free> handle_;
+};
+
+/* How the backbones change the base, and how much they agree. */
+class Comparison {
+public:
+  Comparison() = default;
+
+  Result<bsoup_comparison_info> try_info() const { return detail::info_of(bsoup_comparison_get_info, get()); }
+  Result<bsoup_compared_tensor> try_tensor(uint32_t index) const {
+    return detail::info_of(bsoup_comparison_tensor, get(), index);
+  }
+  bsoup_comparison *get() const noexcept { return handle_.get(); }
+
+#if BONESOUP_EXCEPTIONS
+  bsoup_comparison_info info() const { return try_info().value(); }
+  bsoup_compared_tensor tensor(uint32_t index) const { return try_tensor(index).value(); }
+#endif
+
+private:
+  friend class Soup;
+  explicit Comparison(bsoup_comparison *handle) noexcept : handle_(handle) {}
+  detail::Handle<bsoup_comparison, bsoup_comparison_free> handle_;
+};
+
+namespace detail {
+
+inline std::optional<Error> export_refusal(const std::string &path, const ExportOptions &options) {
+  if (has_nul(path))
+    return nul_error("the path");
+  if (has_nul(options.base_name))
+    return nul_error("the base's name");
+  return std::nullopt;
+}
+
+/* `options` and `watch` outlive what is returned. */
+inline bsoup_export_options export_options(const ExportOptions &options, Watch &watch) noexcept {
+  bsoup_export_options how;
+  bsoup_export_options_init(&how, sizeof how);
+  how.kind = static_cast<uint32_t>(options.kind);
+  how.format = static_cast<uint32_t>(options.format);
+  how.rank = options.rank;
+  how.shard_size = options.shard_size;
+  how.base_name = options.base_name.empty() ? nullptr : options.base_name.c_str();
+  how.skip_hashes = !options.hashes;
+  how.cancel = handle_of(options.cancel);
+  how.progress = watch.function();
+  how.progress_context = &watch;
+  return how;
+}
+
+} // namespace detail
+
+/* ---------------------------------------------------------------------------------------------------------------------
  * Blends
  */
 
@@ -1079,6 +1185,34 @@ public:
     return bytes;
   }
 
+  /* An exact export returns an empty Factoring. */
+  Result<Factoring> try_export_to(const std::string &path, const ExportOptions &options = {}) const {
+    if (std::optional<Error> refusal = detail::export_refusal(path, options))
+      return std::move(*refusal);
+    detail::Watch watch{options.progress, {}};
+    const bsoup_export_options how = detail::export_options(options, watch);
+    bsoup_factoring *handle = nullptr;
+    std::optional<Error> error;
+    if (bsoup_status status = bsoup_blend_export(get(), path.c_str(), &how, &handle))
+      error = detail::last_error(status);
+    Factoring factoring(handle);
+    watch.guard.rethrow();
+    if (error)
+      return std::move(*error);
+    return factoring;
+  }
+
+  Result<uint64_t> try_export_size(const ExportOptions &options = {}) const {
+    if (std::optional<Error> refusal = detail::export_refusal({}, options))
+      return std::move(*refusal);
+    detail::Watch watch{nullptr, {}};
+    const bsoup_export_options how = detail::export_options(options, watch);
+    uint64_t bytes = 0;
+    if (bsoup_status status = bsoup_blend_export_size(get(), &how, &bytes))
+      return detail::last_error(status);
+    return bytes;
+  }
+
   bsoup_blend *get() const noexcept { return handle_.get(); }
 
 #if BONESOUP_EXCEPTIONS
@@ -1091,6 +1225,10 @@ public:
   }
   Session session(const SessionOptions &options = {}) const { return try_session(options).value(); }
   uint64_t session_memory(const SessionOptions &options = {}) const { return try_session_memory(options).value(); }
+  Factoring export_to(const std::string &path, const ExportOptions &options = {}) const {
+    return try_export_to(path, options).value();
+  }
+  uint64_t export_size(const ExportOptions &options = {}) const { return try_export_size(options).value(); }
 #endif
 
 private:
@@ -1313,6 +1451,48 @@ public:
     return Span<const int32_t>(tokens, count);
   }
 
+  Result<Factoring> try_factor(uint32_t backbone, const std::string &path, const FactorOptions &options = {}) const {
+    if (detail::has_nul(path))
+      return detail::nul_error("the path");
+    detail::Watch watch{options.progress, {}};
+    bsoup_factor_options how;
+    bsoup_factor_options_init(&how, sizeof how);
+    how.rank = options.rank;
+    how.max_error = options.max_error;
+    how.format = static_cast<uint32_t>(options.format);
+    how.vectors = static_cast<uint32_t>(options.vectors);
+    how.cancel = detail::handle_of(options.cancel);
+    how.progress = watch.function();
+    how.progress_context = &watch;
+    bsoup_factoring *handle = nullptr;
+    std::optional<Error> error;
+    if (bsoup_status status = bsoup_backbone_factor(get(), backbone, path.c_str(), &how, &handle))
+      error = detail::last_error(status);
+    Factoring factoring(handle);
+    watch.guard.rethrow();
+    if (error)
+      return std::move(*error);
+    return factoring;
+  }
+
+  Result<Comparison> try_compare(const CompareOptions &options = {}) const {
+    detail::Watch watch{options.progress, {}};
+    bsoup_compare_options how;
+    bsoup_compare_options_init(&how, sizeof how);
+    how.cancel = detail::handle_of(options.cancel);
+    how.progress = watch.function();
+    how.progress_context = &watch;
+    bsoup_comparison *handle = nullptr;
+    std::optional<Error> error;
+    if (bsoup_status status = bsoup_soup_compare(get(), &how, &handle))
+      error = detail::last_error(status);
+    Comparison comparison(handle);
+    watch.guard.rethrow();
+    if (error)
+      return std::move(*error);
+    return comparison;
+  }
+
   bsoup_soup *get() const noexcept { return handle_.get(); }
 
 #if BONESOUP_EXCEPTIONS
@@ -1349,6 +1529,10 @@ public:
   }
   Token token(int32_t token) const { return try_token(token).value(); }
   Span<const int32_t> end_tokens() const { return try_end_tokens().value(); }
+  Factoring factor(uint32_t backbone, const std::string &path, const FactorOptions &options = {}) const {
+    return try_factor(backbone, path, options).value();
+  }
+  Comparison compare(const CompareOptions &options = {}) const { return try_compare(options).value(); }
 #endif
 
 private:

@@ -8,7 +8,7 @@ import Transformer
 enum Handles {
   private enum Kind: UInt8 {
     case engine = 1
-    case soup, blend, session, generation
+    case soup, blend, session, generation, factoring, comparison
   }
 
   private static func kind<Object: AnyObject>(of type: Object.Type) -> (Kind, StaticString)? {
@@ -18,6 +18,8 @@ enum Handles {
     case is Blend.Type: (.blend, "blend")
     case is Session.Type: (.session, "session")
     case is GeneratedText.Type: (.generation, "generation")
+    case is FactoringBox.Type: (.factoring, "factoring")
+    case is ComparisonBox.Type: (.comparison, "comparison")
     default: nil
     }
   }

@@ -17,6 +17,8 @@ public final class Adapter: Sendable {
   /// The adapter of a tied output layer is that of the embedding, transposed.
   public let ensuresWeightTying: Bool
   public let identities: [FileIdentity]
+  /// The files of tensors.
+  public let sources: [FileBytes]
 
   /// Whether a folder holds an adapter rather than a full model.
   public static func isAdapter(_ folder: FileProvider) -> Bool { folder.exists(configName) }
@@ -34,6 +36,7 @@ public final class Adapter: Sendable {
     let checkpoint = try Checkpoint(file: Self.tensorsName, in: folder, allocator: allocator, monitor: monitor)
     name = folder.describe()
     identities = checkpoint.identities
+    sources = checkpoint.sources
     ensuresWeightTying = config.ensuresWeightTying
     let parts = try Self.collect(checkpoint)
     var modules: [AdapterModule] = []

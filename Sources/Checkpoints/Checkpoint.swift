@@ -83,6 +83,9 @@ public final class Checkpoint: @unchecked Sendable {
     return tensor
   }
 
+  /// All files, in the order in which they were opened.
+  public var sources: [FileBytes] { files.map(\.file) }
+
   /// Of all files, in the order in which they were opened: for fingerprints.
   public var identities: [FileIdentity] { files.map(\.file.identity) }
 }

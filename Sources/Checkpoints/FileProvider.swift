@@ -42,6 +42,15 @@ public final class FileProvider: Sendable {
     }
   }
 
+  /// Whether its files can be opened again at any time: a host's callbacks, and buffers that were copied, are the host's
+  /// after the open.
+  public var staysReadable: Bool {
+    switch source {
+    case .disk: true
+    case .table(let table, _): mode == .map && table.entries.allSatisfy(\.isBuffer)
+    }
+  }
+
   /// Whether there is something of that name, readable or not.
   public func exists(_ name: String) -> Bool {
     switch source {

@@ -21,6 +21,10 @@ public final class FileTable: Sendable {
     let size: Int
     let contents: Contents
 
+    var isBuffer: Bool {
+      if case .buffer = contents { true } else { false }
+    }
+
     /// - Parameter buffer: valid as long as the table and anything that was opened from it.
     public init(name: String, buffer: UnsafeRawBufferPointer) {
       self.name = name

@@ -30,8 +30,9 @@ public struct JSONValue: Sendable {
   /// Elements of an array, members of an object; 0 for the others.
   public var count: Int { kind == .array || kind == .object ? Int(node.count) : 0 }
 
-  /// The scalar's text: a string's without the quotes and with escapes as written, a number as written.
-  var scalarText: UnsafeRawBufferPointer {
+  /// The scalar's text: a string's without the quotes and with escapes as written, a number as written. Valid as long as
+  /// the document.
+  public var scalarText: UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(rebasing: document.text[Int(node.start)..<Int(node.start) + Int(node.count)])
   }
 

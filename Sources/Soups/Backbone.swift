@@ -29,6 +29,14 @@ public struct Backbone: Sendable {
     }
   }
 
+  /// Its files of tensors.
+  var sources: [FileBytes] {
+    switch content {
+    case .full(let checkpoint): checkpoint.sources
+    case .lowRank(let adapter): adapter.sources
+    }
+  }
+
   /// Numbers in its files.
   public func parameterCount(_ config: ModelConfig) -> Int {
     switch content {

@@ -9,6 +9,8 @@ public final class BaseModel: Sendable {
   /// Names the folder in messages.
   public let name: String
   public let config: ModelConfig
+  /// Where its files are, for what an export takes over.
+  let folder: FileProvider
   /// θ₀ as stored, for folds.
   public let checkpoint: Checkpoint
   public let weights: ModelWeights
@@ -27,6 +29,7 @@ public final class BaseModel: Sendable {
     folder: FileProvider, type: ElementType?, engine: Engine, monitor: Monitor
   ) throws(BoneSoupError) {
     name = folder.describe()
+    self.folder = folder
     config = try Self.config(in: folder, engine: engine, monitor: monitor.silent)
     checkpoint = try Checkpoint(folder: folder, allocator: engine.allocator, monitor: monitor.part(from: 0, to: 0.5))
     try checkpoint.refuseUnknownTensors(config)

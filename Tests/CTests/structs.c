@@ -8,6 +8,7 @@ static bsoup_soup *soup;
 static bsoup_blend *blend;
 static bsoup_session *session;
 static bsoup_generation *generation;
+static bsoup_comparison *comparison;
 
 /* --- Options --- */
 
@@ -26,6 +27,10 @@ static void init_sampling(void *it, size_t size) { bsoup_sampling_options_init(i
 static void init_generate(void *it, size_t size) { bsoup_generate_options_init(it, size); }
 static void init_session(void *it, size_t size) { bsoup_session_options_init(it, size); }
 static void init_decode(void *it, size_t size) { bsoup_decode_options_init(it, size); }
+
+static void init_export(void *it, size_t size) { bsoup_export_options_init(it, size); }
+static void init_factor(void *it, size_t size) { bsoup_factor_options_init(it, size); }
+static void init_compare(void *it, size_t size) { bsoup_compare_options_init(it, size); }
 
 static bsoup_status use_engine(const void *it) {
   bsoup_engine *made = NULL;
@@ -71,6 +76,23 @@ static bsoup_status use_session(const void *it) {
 }
 static bsoup_status use_decode(const void *it) { return bsoup_decode(&session, 1, it); }
 
+static bsoup_status use_export(const void *it) {
+  uint64_t bytes;
+  return bsoup_blend_export_size(blend, it, &bytes);
+}
+/* Of a low-rank backbone, which is refused after the options were read. */
+static bsoup_status use_factor(const void *it) {
+  bsoup_status status = bsoup_backbone_factor(soup, 0, "not-made", it, NULL);
+  return strstr(bsoup_last_error(), "low-rank already") ? BSOUP_OK : status;
+}
+static bsoup_status use_compare(const void *it) {
+  bsoup_comparison *made = NULL;
+  bsoup_status status = bsoup_soup_compare(soup, it, &made);
+  CHECK((made != NULL) == (status == BSOUP_OK));
+  bsoup_comparison_free(made);
+  return status;
+}
+
 static const struct options {
   const char *name;
   size_t size;
@@ -87,6 +109,9 @@ static const struct options {
     {"generate", sizeof(bsoup_generate_options), 0, init_generate, use_generate},
     {"session", sizeof(bsoup_session_options), offsetof(bsoup_session_options, reserved), init_session, use_session},
     {"decode", sizeof(bsoup_decode_options), offsetof(bsoup_decode_options, reserved), init_decode, use_decode},
+    {"export", sizeof(bsoup_export_options), offsetof(bsoup_export_options, reserved), init_export, use_export},
+    {"factor", sizeof(bsoup_factor_options), 0, init_factor, use_factor},
+    {"compare", sizeof(bsoup_compare_options), offsetof(bsoup_compare_options, reserved), init_compare, use_compare},
 };
 
 static uint32_t stated_size(const void *it) {
@@ -139,6 +164,8 @@ static void defaults_are_as_documented(void) {
   bsoup_objective_options objective;
   bsoup_sampling_options sampling;
   bsoup_generate_options generate;
+  bsoup_export_options export;
+  bsoup_factor_options factor;
   memset(&engine, 0xAA, sizeof engine);
   bsoup_engine_options_init(&engine, sizeof engine);
   CHECK(engine.thread_count == 0 && engine.memory_budget == 0 && engine.spin_microseconds == 50 && !engine.cpus);
@@ -158,6 +185,13 @@ static void defaults_are_as_documented(void) {
   bsoup_generate_options_init(&generate, sizeof generate);
   CHECK(generate.max_tokens == 256 && generate.tokenize == BSOUP_TOKENIZE_SPECIAL && !generate.sampling);
   CHECK(!generate.on_text && !generate.cancel && !generate.stop_strings && !generate.stop_tokens);
+  memset(&export, 0xAA, sizeof export);
+  bsoup_export_options_init(&export, sizeof export);
+  CHECK(export.kind == BSOUP_EXPORT_FOLDER && !export.format && !export.rank && !export.shard_size);
+  CHECK(!export.base_name && !export.skip_hashes && !export.cancel && !export.progress);
+  memset(&factor, 0xAA, sizeof factor);
+  bsoup_factor_options_init(&factor, sizeof factor);
+  CHECK(!factor.rank && factor.max_error == 0.1 && !factor.format && factor.vectors == BSOUP_VECTORS_REFUSE);
 }
 
 /* --- Infos --- */
@@ -178,6 +212,9 @@ static bsoup_status get_step(void *it) {
   return status;
 }
 
+static bsoup_status get_comparison(void *it) { return bsoup_comparison_get_info(comparison, it); }
+static bsoup_status get_compared(void *it) { return bsoup_comparison_tensor(comparison, 0, it); }
+
 static const struct info {
   const char *name;
   size_t size;
@@ -192,6 +229,8 @@ static const struct info {
     {"generation", sizeof(bsoup_generation_info), get_generation, 0},
     {"session", sizeof(bsoup_session_info), get_session, 0},
     {"step", sizeof(bsoup_step), get_step, 0},
+    {"comparison", sizeof(bsoup_comparison_info), get_comparison, 0},
+    {"compared tensor", sizeof(bsoup_compared_tensor), get_compared, 0},
 };
 
 static void test_info(const struct info *kind) {
@@ -240,6 +279,7 @@ int main(void) {
   session = new_session(blend);
   OK(bsoup_session_append(session, &token, 1));
   OK(bsoup_generate(blend, "as", 2, NULL, &generation));
+  OK(bsoup_soup_compare(soup, NULL, &comparison));
   check_end();
   RUN(defaults_are_as_documented);
   for (i = 0; i < sizeof options / sizeof *options; i++) {
@@ -252,6 +292,7 @@ int main(void) {
     test_info(&infos[i]);
     check_end();
   }
+  bsoup_comparison_free(comparison);
   bsoup_generation_free(generation);
   bsoup_session_free(session);
   bsoup_blend_free(blend);

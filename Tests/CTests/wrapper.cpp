@@ -393,6 +393,28 @@ static void cancelling_stops_a_generation() {
   CHECK(partial.finish() == Finish::cancelled && partial.tokens().size() < 100);
 }
 
+static void blends_are_exported_and_backbones_compared() {
+  const Soup soup = Soup::open(fixture("soups/llama3-lora"));
+  const Comparison comparison = soup.compare();
+  CHECK(comparison.info().backbone_count == 3 && comparison.info().tensor_count > 10);
+  CHECK(comparison.tensor(comparison.info().tensor_count).norms[0] > 0);
+  CHECK(comparison.try_tensor(comparison.info().tensor_count + 1).status() == Status::not_found);
+  const Blend blend = soup.blend();
+  CHECK(blend.export_size() > 0);
+  ExportOptions how;
+  CHECK(thrown([&] { blend.export_to(fixture("soups/llama3-lora"), how); }) == Status::invalid_argument);
+  CHECK(thrown([&] { blend.export_to(std::string("a\0b", 3), how); }) == Status::invalid_argument);
+  how.progress = [](double) -> bool { throw std::runtime_error("enough"); };
+  try {
+    blend.export_to("wrapper-export", how);
+    CHECK(false);
+  } catch (const std::runtime_error &error) {
+    CHECK(!std::strcmp(error.what(), "enough"));
+  }
+  CHECK(soup.try_factor(0, "wrapper-factor").status() == Status::invalid_argument);
+  CHECK(Factoring().try_info().status() == Status::stale_handle);
+}
+
 static void the_sliders_example_runs() {
   std::ostringstream printed;
   std::streambuf *kept = std::cout.rdbuf(printed.rdbuf());
@@ -415,6 +437,7 @@ int main() {
   test("an_allocator_that_throws_has_no_memory", an_allocator_that_throws_has_no_memory);
   test("a_blend_may_be_destroyed_by_its_own_progress", a_blend_may_be_destroyed_by_its_own_progress);
   test("cancelling_stops_a_generation", cancelling_stops_a_generation);
+  test("blends_are_exported_and_backbones_compared", blends_are_exported_and_backbones_compared);
   test("the_sliders_example_runs", the_sliders_example_runs);
   std::printf("%d passed, %d failed, 0 skipped\n", passed, failed);
   return failed != 0;

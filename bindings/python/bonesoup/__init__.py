@@ -10,6 +10,7 @@ from bonesoup._library import build_info, version
 from bonesoup.blend import Blend
 from bonesoup.blend_info import BlendInfo
 from bonesoup.cancel import Cancel
+from bonesoup.comparison import ComparedTensor, Comparison
 from bonesoup.engine import Engine
 from bonesoup.errors import (
     BoneSoupError,
@@ -32,6 +33,7 @@ from bonesoup.errors import (
     UnsolvableError,
     UnsupportedError,
 )
+from bonesoup.factoring import FactoredTensor, Factoring
 from bonesoup.generation import Generation, Logprob, Stats
 from bonesoup.progress import ProgressBar
 from bonesoup.session import Session, SessionInfo, Step, decode
@@ -49,8 +51,12 @@ __all__ = [
     "Cancel",
     "CancelledError",
     "ChecksumError",
+    "ComparedTensor",
+    "Comparison",
     "ContextFullError",
     "Engine",
+    "FactoredTensor",
+    "Factoring",
     "FileReadError",
     "FileSource",
     "ForkedError",

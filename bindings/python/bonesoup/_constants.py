@@ -25,5 +25,7 @@ FINISHES = {
     "cancelled": 7,
     "error": 8,
 }
+EXPORTS = {"folder": 0, "adapter": 1}
+VECTORS = {"refuse": 0, "drop": 1}
 # At most so many objectives, and so many backbones, may be in a soup.
 LIMIT = 64

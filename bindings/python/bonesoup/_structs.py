@@ -295,3 +295,92 @@ class BackboneInfo(Structure):
         ("rank", c_uint32),
         ("module_count", c_uint32),
     ]
+
+
+class ExportOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_uint32),
+        ("format", c_uint32),
+        ("rank", c_uint32),
+        ("shard_size", c_uint64),
+        ("base_name", c_char_p),
+        ("skip_hashes", c_uint32),
+        ("reserved", c_uint32),
+        ("cancel", c_void_p),
+        ("progress", ProgressFn),
+        ("progress_context", c_void_p),
+    ]
+
+
+class FactorOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("rank", c_uint32),
+        ("max_error", c_double),
+        ("format", c_uint32),
+        ("vectors", c_uint32),
+        ("cancel", c_void_p),
+        ("progress", ProgressFn),
+        ("progress_context", c_void_p),
+    ]
+
+
+class FactoringInfo(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("rank", c_uint32),
+        ("tensor_count", c_uint32),
+        ("reserved", c_uint32),
+        ("error", c_double),
+    ]
+
+
+class FactoredTensor(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("rank", c_uint32),
+        ("name", c_char_p),
+        ("rows", c_uint64),
+        ("columns", c_uint64),
+        ("norm", c_double),
+        ("error", c_double),
+    ]
+
+
+class CompareOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("cancel", c_void_p),
+        ("progress", ProgressFn),
+        ("progress_context", c_void_p),
+    ]
+
+
+class ComparisonInfo(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("tensor_count", c_uint32),
+        ("backbone_count", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class ComparedTensor(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("name", c_char_p),
+        ("rows", c_uint64),
+        ("columns", c_uint64),
+        ("elements", c_uint64),
+        ("base_norm", c_double),
+        ("conflict", c_double),
+        ("cancellation", c_double),
+        ("norms", POINTER(c_double)),
+        ("largest", POINTER(c_double)),
+        ("changed", POINTER(c_double)),
+        ("cosines", POINTER(c_double)),
+        ("agreements", POINTER(c_double)),
+    ]

@@ -13,6 +13,7 @@ from bonesoup import _constants, _structs, generate
 from bonesoup._asynchronous import in_thread, pieces
 from bonesoup._callbacks import Callbacks, OnText, Progress
 from bonesoup._convert import doubles, info
+from bonesoup._exporting import Vectors, factor
 from bonesoup._files import FileSource, open_options
 from bonesoup._handle import check
 from bonesoup._interrupt import LongCall
@@ -22,8 +23,10 @@ from bonesoup.blend import Blend
 from bonesoup.blend_info import BlendInfo, from_raw
 from bonesoup.building import Load, OpenOptions, SoupBuilding, Verification
 from bonesoup.cancel import Cancel
+from bonesoup.comparison import Comparison, compare
 from bonesoup.engine import Engine
 from bonesoup.errors import Status, error
+from bonesoup.factoring import Factoring
 from bonesoup.generation import Generation
 from bonesoup.options import BlendChoice, Format, GenerateOptions, Preference, Prompt, Request
 from bonesoup.session import Session
@@ -298,6 +301,51 @@ class Soup(SoupBuilding, SoupText):
     def _made(self, choice: BlendChoice, how: GenerateOptions) -> Blend:
         """Make the blend of a call that generates: its cancel flag and its bar count here too."""
         return self.blend(**choice, progress=how.get("progress") is True, cancel=how.get("cancel"))
+
+    # Files.
+
+    def factor(
+        self,
+        backbone: int,
+        path: str | os.PathLike[str],
+        *,
+        rank: int | None = None,
+        max_error: float = 0.1,
+        format: Format | None = None,
+        vectors: Vectors = "refuse",
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> Factoring:
+        """Write a full backbone as a PEFT LoRA folder, so that it can be live, and return what is lost.
+
+        Parameters
+        ----------
+        rank
+            Of every matrix, at most; None: the smallest that keeps to `max_error`.
+        max_error
+            ‖Δ − UD‖ / ‖Δ‖ of each matrix, where no rank is given.
+        format
+            Of the file; None: f32.
+        vectors
+            Norms and biases that differ from the base's: "refuse" names one in an error; "drop" leaves them as in the
+            base and reports them as lost.
+        """
+        return factor(
+            self._handle,
+            backbone,
+            path,
+            rank=rank,
+            max_error=max_error,
+            format=format,
+            vectors=vectors,
+            progress=progress,
+            cancel=cancel,
+        )
+
+    def compare(self, *, progress: Progress | None = None, cancel: Cancel | None = None) -> Comparison:
+        """Return how the backbones change the base, and how much they agree, tensor by tensor."""
+        names = [backbone.path for backbone in self.backbones]
+        return compare(self._handle, names, progress, cancel)
 
     # Inspecting.
 

@@ -180,6 +180,8 @@ def test_constants_are_the_headers() -> None:
         "TOKENIZE": {"special": _constants.TOKENIZE_SPECIAL, "parse_special": _constants.TOKENIZE_PARSE_SPECIAL},
         "DETOKENIZE": {"skip_special": _constants.DETOKENIZE_SKIP_SPECIAL},
         "FINISH": _constants.FINISHES,
+        "EXPORT": _constants.EXPORTS,
+        "VECTORS": _constants.VECTORS,
     }
     mine = {f"BSOUP_{group}_{name.upper()}": value for group, words in groups.items() for name, value in words.items()}
     mine.update({f"BSOUP_{name.upper()}": value for name, value in _constants.POLICIES.items()})

@@ -1,0 +1,73 @@
+import Checkpoints
+import Kernels
+import Platform
+import Transformer
+
+/// A blend's weights tensor by tensor, from the files in their own formats: c₀θ₀ + Σ_full λᵢθᵢ + Σ_LoRA λᵢsᵢUᵢDᵢ.
+///
+/// The arithmetic is a fold's: f32, base first and then the backbones in order, the first term initialises, terms with
+/// coefficient 0 are not read. So one-hot coefficients give a full backbone back bit for bit.
+struct WeightMix: Sendable {
+  let base: BaseModel
+  let backbones: [Backbone]
+  let coefficients: [Double]
+  let baseShare: Double
+  /// [backbone][layer] factors of λ; nil is all 1.
+  let layerMultipliers: [Float]?
+  let engine: Engine
+
+  /// The adapters' modules at the two ends of the model, where a tied pair can come apart.
+  private static let endModules: Set = ["model.embed_tokens", "lm_head"]
+
+  /// Whether a tied model's two ends differ in this blend.
+  var untiesHead: Bool {
+    base.config.tiesEmbeddings
+      && zip(backbones, coefficients).contains { backbone, coefficient in
+        coefficient != 0 && backbone.adapter?.modules.contains { Self.endModules.contains($0.name) } ?? false
+      }
+  }
+
+  /// In the order of computing.
+  var tensors: [MixedTensor] {
+    let parameters = base.config.parameters
+    var list = parameters.map { MixedTensor($0) }
+    if untiesHead, let embedding = parameters.first { list.append(MixedTensor(headFrom: embedding)) }
+    return list
+  }
+
+  /// λ of a backbone in a layer (nil: outside the layers).
+  func coefficient(of backbone: Int, layer: Int?) -> Double {
+    guard let layer, let layerMultipliers else { return coefficients[backbone] }
+    return coefficients[backbone] * Double(layerMultipliers[backbone * base.config.layerCount + layer])
+  }
+
+  /// The summands of a tensor, in the order in which they are added.
+  func terms(of tensor: MixedTensor) throws(BoneSoupError) -> [FoldTerm] {
+    var terms: [FoldTerm] = []
+    if baseShare != 0 {
+      terms.append(try FoldTerm(try base.checkpoint.tensor(of: tensor.source), coefficient: baseShare))
+    }
+    for (index, backbone) in backbones.enumerated() {
+      let coefficient = coefficient(of: index, layer: tensor.layer)
+      if coefficient == 0 { continue }
+      switch backbone.content {
+      case .full(let checkpoint):
+        terms.append(try FoldTerm(try checkpoint.tensor(of: tensor.source), coefficient: coefficient))
+      case .lowRank(let adapter):
+        for module in adapter.modules where module.name == tensor.module {
+          terms.append(try FoldTerm(module, coefficient: coefficient, columns: tensor.columns, engine: engine))
+        }
+      }
+    }
+    return terms
+  }
+}
+
+extension Blend {
+  /// Throws where the blend's weights are no sum of its backbones'.
+  func mix() throws(BoneSoupError) -> WeightMix {
+    WeightMix(
+      base: soup.base, backbones: soup.backbones, coefficients: plan.resolution.coefficients,
+      baseShare: plan.resolution.baseShare, layerMultipliers: gains?.layerMultipliers, engine: soup.engine)
+  }
+}
