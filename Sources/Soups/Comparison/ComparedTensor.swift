@@ -36,16 +36,17 @@ struct ComparedTensor {
     let parts = base.partCount
     let partial = try Buffer(
       of: Double.self, count: parts * sums.width, allocator: engine.allocator, purpose: "the parts of a comparison")
-    let failure = FirstFailure()
-    engine.pool.run(parts: parts) { part in
-      guard !monitor.isCancelled, !failure.isSet else { return }
+    let length = Self.stretchLength
+    let workers = Workers(pool: engine.pool, count: parts)
+    // Base, changes, and two bytes of signs for each element.
+    let size = (changes.count + 2) * length
+    let space = try Buffer(
+      of: Float.self, count: workers.slotCount * size, allocator: engine.allocator, purpose: "stretches of changes")
+    workers.run(monitor: monitor) { part, slot in
       let target = partial.elements(Double.self) + part * sums.width
       target.update(repeating: 0, count: sums.width)
-      let length = Self.stretchLength
-      // Base, changes, and two bytes of signs for each element.
-      guard let space = failure.buffer((changes.count + 2) * length, engine) else { return }
-      let values = space.elements(Float.self)
-      let signs = (space.pointer + (changes.count + 1) * length * 4).assumingMemoryBound(to: UInt8.self)
+      let values = space.elements(Float.self) + slot * size
+      let signs = UnsafeMutableRawPointer(values + (changes.count + 1) * length).assumingMemoryBound(to: UInt8.self)
       for line in base.rows(ofPart: part) {
         for start in stride(from: 0, to: tensor.columns, by: length) {
           let stretch = start..<min(start + length, tensor.columns)
@@ -58,7 +59,6 @@ struct ComparedTensor {
         }
       }
     }
-    try failure.check()
     try monitor.check()
     for part in 0..<parts { sums.add(partial.elements(Double.self) + part * sums.width, to: row) }
   }

@@ -25,16 +25,12 @@ enum ContentHash {
   static func digests(
     of files: [FileBytes], pool: ThreadPool, monitor: Monitor
   ) throws(BoneSoupError) -> [SHA256.Digest] {
-    let failure = FirstFailure()
     let quiet = monitor.silent
     let found = Mutex<[Int: SHA256.Digest]>([:])
-    pool.run(parts: files.count) { part in
-      do throws(BoneSoupError) {
-        let digest = try digest(of: files[part], monitor: quiet)
-        found.withLock { $0[part] = digest }
-      } catch { failure.record(error) }
+    try Workers(pool: pool, count: files.count).runThrowing(monitor: quiet) { (index, _) throws(BoneSoupError) in
+      let digest = try digest(of: files[index], monitor: quiet)
+      found.withLock { $0[index] = digest }
     }
-    try failure.check()
     let all = found.withLock { $0 }
     return files.indices.compactMap { all[$0] }
   }

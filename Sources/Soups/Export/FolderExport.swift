@@ -1,7 +1,6 @@
 import Checkpoints
 import Kernels
 import Platform
-import Synchronization
 import Transformer
 
 /// Writes a blend as a Hugging Face folder: one pass over the files, tensor by tensor, in bounded memory.
@@ -60,36 +59,27 @@ struct FolderExport {
     let type = try type(of: tensor)
     let sum = TermSum(
       terms: try mix.terms(of: tensor), rows: tensor.rows, columns: tensor.columns, kernels: engine.kernels)
-    let failure = FirstFailure()
-    let next = Atomic<Int>(0)
-    // Each thread keeps one buffer and takes part after part.
-    engine.pool.run(parts: min(engine.pool.threadCount, sum.partCount)) { _ in
-      do throws(BoneSoupError) {
-        let most = sum.rows(ofPart: 0).count * sum.columns
-        let buffer = try Buffer(
-          byteCount: TermSum.stretchLength * 4 + most * type.byteCount, allocator: engine.allocator,
-          purpose: "a part of \(tensor.name)")
-        let accumulator = buffer.elements(Float.self)
-        let target = buffer.pointer + TermSum.stretchLength * 4
-        while true {
-          let part = next.wrappingAdd(1, ordering: .relaxed).oldValue
-          guard part < sum.partCount, !failure.isSet, !monitor.isCancelled else { return }
-          let rows = sum.rows(ofPart: part)
-          sum.forEachStretch(ofPart: part, accumulator: accumulator) { row, stretch in
-            let place = (row - rows.lowerBound) * sum.columns + stretch.lowerBound
-            engine.kernels.narrow(
-              source: accumulator, type: type, count: stretch.count, into: target + place * type.byteCount)
-          }
-          let count = rows.count * sum.columns
-          try requireFinite(target, type: type, count: count, tensor, from: rows.lowerBound * sum.columns)
-          try writer.write(
-            UnsafeRawBufferPointer(start: target, count: count * type.byteCount), tensor: number,
-            at: rows.lowerBound * sum.columns * type.byteCount)
-        }
-      } catch { failure.record(error) }
+    let workers = Workers(pool: engine.pool, count: sum.partCount)
+    // Each thread has an accumulator and room for a part.
+    let partBytes = sum.rows(ofPart: 0).count * sum.columns * type.byteCount
+    let size = TermSum.stretchLength * 4 + (partBytes + 63) & ~63
+    let space = try Buffer(
+      of: UInt8.self, count: workers.slotCount * size, allocator: engine.allocator, purpose: "parts of \(tensor.name)")
+    try workers.runThrowing(monitor: monitor) { (part, slot) throws(BoneSoupError) in
+      let accumulator = (space.pointer + slot * size).assumingMemoryBound(to: Float.self)
+      let target = space.pointer + slot * size + TermSum.stretchLength * 4
+      let rows = sum.rows(ofPart: part)
+      sum.forEachStretch(ofPart: part, accumulator: accumulator) { row, stretch in
+        let place = (row - rows.lowerBound) * sum.columns + stretch.lowerBound
+        engine.kernels.narrow(
+          source: accumulator, type: type, count: stretch.count, into: target + place * type.byteCount)
+      }
+      let (start, count) = (rows.lowerBound * sum.columns, rows.count * sum.columns)
+      try requireFinite(target, type: type, count: count, tensor, from: start)
+      try writer.write(
+        UnsafeRawBufferPointer(start: target, count: count * type.byteCount), tensor: number,
+        at: start * type.byteCount)
     }
-    try failure.check()
-    try monitor.check()
   }
 
   /// f16 ends at 65,504: what does not fit is an error rather than infinity.

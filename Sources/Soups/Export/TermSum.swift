@@ -1,6 +1,5 @@
 import Kernels
 import Platform
-import Synchronization
 import Transformer
 
 /// A matrix that is a sum of terms, computed stretch by stretch: never whole in memory.

@@ -47,7 +47,7 @@ struct MatrixFactoring {
       var left = square
       var rank = 0
       while rank < factors.rank, left > allowed {
-        left -= max(0, eigen.value(rank))
+        left -= max(0, eigen.values.elements(Double.self)[rank])
         rank += 1
       }
       // The sums are good to some 1e-7 of the whole; only the measured error counts. The last directions of a subspace

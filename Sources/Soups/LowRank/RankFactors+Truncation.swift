@@ -11,7 +11,7 @@ extension RankFactors {
       engine.pool.run(parts: rank) { index in
         let out = target.elements(Float.self) + index * length
         out.update(repeating: 0, count: length)
-        let weights = eigen.vector(index)
+        let weights = eigen.vectors.elements(Double.self) + index * self.rank
         for term in 0..<self.rank {
           engine.kernels.scaleAdd(
             coefficient: Float(weights[term]), type: .f32, source: source.elements(Float.self) + term * length,
@@ -27,31 +27,21 @@ extension RankFactors {
     let matrix = try Buffer(
       of: Double.self, count: rank * rank, allocator: engine.allocator, purpose: "a Gram matrix")
     let gram = matrix.elements(Double.self)
+    let wide = try Buffer(of: Double.self, count: rank * columns, allocator: engine.allocator, purpose: "a subspace")
+    let doubles = wide.elements(Double.self)
+    for index in 0..<rank * columns { doubles[index] = Double(right.elements(Float.self)[index]) }
     engine.pool.run(parts: rank) { row in
       if monitor.isCancelled { return }
-      let first = right(row)
       for column in 0...row {
-        let second = right(column)
-        var sums = SIMD4<Double>(repeating: 0)
-        var index = 0
-        while index &+ 4 <= columns {
-          sums.x += Double(first[index]) * Double(second[index])
-          sums.y += Double(first[index &+ 1]) * Double(second[index &+ 1])
-          sums.z += Double(first[index &+ 2]) * Double(second[index &+ 2])
-          sums.w += Double(first[index &+ 3]) * Double(second[index &+ 3])
-          index &+= 4
-        }
-        var sum = sums.x + sums.y + sums.z + sums.w
-        while index < columns {
-          sum += Double(first[index]) * Double(second[index])
-          index &+= 1
-        }
+        let sum = engine.kernels.dotDoubles(
+          doubles + row * columns, doubles + column * columns, count: columns)
         gram[row * rank + column] = sum
         gram[column * rank + row] = sum
       }
     }
     try monitor.check()
-    return try SymmetricEigen(matrix, count: rank, engine: engine, monitor: monitor)
+    return try SymmetricEigen(
+      gram, size: rank, kernels: engine.kernels, pool: engine.pool, allocator: engine.allocator, monitor: monitor)
   }
 
   /// The same product with orthonormal left vectors: left = Q·C, so the product is Qᵀ(Cᵀ·right).

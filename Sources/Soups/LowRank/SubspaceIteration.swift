@@ -66,10 +66,10 @@ struct SubspaceIteration {
   ) throws(BoneSoupError) {
     let height = 512
     let width = 128
-    let failure = FirstFailure()
-    engine.pool.run(parts: (rows + height - 1) / height) { part in
-      guard !monitor.isCancelled, let tile = failure.buffer(2 * height * width, engine) else { return }
-      let straight = tile.elements(Float.self)
+    let workers = Workers(pool: engine.pool, count: (rows + height - 1) / height)
+    let tiles = try RankFactors.block(workers.slotCount, 2 * height * width, engine)
+    workers.run(monitor: monitor) { part, slot in
+      let straight = tiles.elements(Float.self) + slot * 2 * height * width
       let turned = straight + height * width
       let first = part * height
       let tall = min(height, rows - first)
@@ -91,7 +91,6 @@ struct SubspaceIteration {
         }
       }
     }
-    try failure.check()
     try monitor.check()
   }
 
@@ -101,10 +100,10 @@ struct SubspaceIteration {
   ) throws(BoneSoupError) {
     let width = 256
     let height = 128
-    let failure = FirstFailure()
-    engine.pool.run(parts: (columns + width - 1) / width) { part in
-      guard !monitor.isCancelled, let tile = failure.buffer(height * width, engine) else { return }
-      let values = tile.elements(Float.self)
+    let workers = Workers(pool: engine.pool, count: (columns + width - 1) / width)
+    let tiles = try RankFactors.block(workers.slotCount, height * width, engine)
+    workers.run(monitor: monitor) { part, slot in
+      let values = tiles.elements(Float.self) + slot * height * width
       let first = part * width
       let wide = min(width, columns - first)
       for vector in 0..<count { (out + vector * columns + first).update(repeating: 0, count: wide) }
@@ -123,7 +122,6 @@ struct SubspaceIteration {
         }
       }
     }
-    try failure.check()
     try monitor.check()
   }
 }
