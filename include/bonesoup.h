@@ -798,8 +798,14 @@ typedef struct bsoup_factoring bsoup_factoring;
 bsoup_status bsoup_blend_export(bsoup_blend *blend, const char *path, const bsoup_export_options *options,
                                 bsoup_factoring **factoring);
 
+/* The same of a blend that is not made, so that nothing is folded in memory: `point` is read as by bsoup_blend_create, and
+ * its `weights`, `background`, `cancel` and `progress` do not matter. Also: as bsoup_soup_solve. */
+bsoup_status bsoup_soup_export(bsoup_soup *soup, const bsoup_blend_options *point, const char *path,
+                               const bsoup_export_options *options, bsoup_factoring **factoring);
+
 /* Bytes of tensors that it would write. Also: as above. */
-bsoup_status bsoup_blend_export_size(bsoup_blend *blend, const bsoup_export_options *options, uint64_t *bytes);
+bsoup_status bsoup_soup_export_size(bsoup_soup *soup, const bsoup_blend_options *point,
+                                    const bsoup_export_options *options, uint64_t *bytes);
 
 enum {
   BSOUP_VECTORS_REFUSE = 0, /* norms or biases that differ from the base's are UNSUPPORTED, and the error names one */

@@ -1202,17 +1202,6 @@ public:
     return factoring;
   }
 
-  Result<uint64_t> try_export_size(const ExportOptions &options = {}) const {
-    if (std::optional<Error> refusal = detail::export_refusal({}, options))
-      return std::move(*refusal);
-    detail::Watch watch{nullptr, {}};
-    const bsoup_export_options how = detail::export_options(options, watch);
-    uint64_t bytes = 0;
-    if (bsoup_status status = bsoup_blend_export_size(get(), &how, &bytes))
-      return detail::last_error(status);
-    return bytes;
-  }
-
   bsoup_blend *get() const noexcept { return handle_.get(); }
 
 #if BONESOUP_EXCEPTIONS
@@ -1228,7 +1217,6 @@ public:
   Factoring export_to(const std::string &path, const ExportOptions &options = {}) const {
     return try_export_to(path, options).value();
   }
-  uint64_t export_size(const ExportOptions &options = {}) const { return try_export_size(options).value(); }
 #endif
 
 private:
@@ -1451,6 +1439,41 @@ public:
     return Span<const int32_t>(tokens, count);
   }
 
+  /* Of a blend that is not made. */
+  Result<Factoring> try_export_to(const std::string &path, const BlendOptions &point,
+                                  const ExportOptions &options = {}) const {
+    const auto call = std::make_shared<detail::BlendCall>(point);
+    if (std::optional<Error> refusal = call->refusal())
+      return std::move(*refusal);
+    if (std::optional<Error> refusal = detail::export_refusal(path, options))
+      return std::move(*refusal);
+    detail::Watch watch{options.progress, {}};
+    const bsoup_export_options how = detail::export_options(options, watch);
+    bsoup_factoring *handle = nullptr;
+    std::optional<Error> error;
+    if (bsoup_status status = bsoup_soup_export(get(), &call->options, path.c_str(), &how, &handle))
+      error = detail::last_error(status);
+    Factoring factoring(handle);
+    watch.guard.rethrow();
+    if (error)
+      return std::move(*error);
+    return factoring;
+  }
+
+  Result<uint64_t> try_export_size(const BlendOptions &point = {}, const ExportOptions &options = {}) const {
+    const auto call = std::make_shared<detail::BlendCall>(point);
+    if (std::optional<Error> refusal = call->refusal())
+      return std::move(*refusal);
+    if (std::optional<Error> refusal = detail::export_refusal({}, options))
+      return std::move(*refusal);
+    detail::Watch watch{nullptr, {}};
+    const bsoup_export_options how = detail::export_options(options, watch);
+    uint64_t bytes = 0;
+    if (bsoup_status status = bsoup_soup_export_size(get(), &call->options, &how, &bytes))
+      return detail::last_error(status);
+    return bytes;
+  }
+
   Result<Factoring> try_factor(uint32_t backbone, const std::string &path, const FactorOptions &options = {}) const {
     if (detail::has_nul(path))
       return detail::nul_error("the path");
@@ -1529,6 +1552,12 @@ public:
   }
   Token token(int32_t token) const { return try_token(token).value(); }
   Span<const int32_t> end_tokens() const { return try_end_tokens().value(); }
+  Factoring export_to(const std::string &path, const BlendOptions &point, const ExportOptions &options = {}) const {
+    return try_export_to(path, point, options).value();
+  }
+  uint64_t export_size(const BlendOptions &point = {}, const ExportOptions &options = {}) const {
+    return try_export_size(point, options).value();
+  }
   Factoring factor(uint32_t backbone, const std::string &path, const FactorOptions &options = {}) const {
     return try_factor(backbone, path, options).value();
   }

@@ -21,6 +21,11 @@ extension BlendRequest {
   /// No soup has more backbones × layers.
   private static let multiplierLimit = 64 * 1024
 
+  /// Of a host's options that say which blend alone.
+  init(_ pointer: UnsafePointer<bsoup_blend_options>?) throws(BoneSoupError) {
+    try self.init(Structs.read(pointer, blendDefaults, "bsoup_blend_options"))
+  }
+
   init(_ raw: bsoup_blend_options) throws(BoneSoupError) {
     self.init()
     switch Int(raw.kind) {
@@ -105,8 +110,7 @@ public func bsoup_blend_memory(
 ) -> bsoup_status {
   Call.measuring(bytes) { (call) throws(BoneSoupError) in
     let soup = try Handles.take(soup, SoupBox.self).soup
-    let raw = try Structs.read(options, blendDefaults, "bsoup_blend_options")
-    return try soup.plan(try BlendRequest(raw)).byteCount
+    return try soup.plan(try BlendRequest(options)).byteCount
   }
 }
 
@@ -147,8 +151,7 @@ public func bsoup_soup_solve(
 ) -> bsoup_status {
   Call.run { (call) throws(BoneSoupError) in
     let soup = try Handles.take(soup, SoupBox.self).soup
-    let raw = try Structs.read(options, blendDefaults, "bsoup_blend_options")
-    let plan = try soup.plan(try BlendRequest(raw))
+    let plan = try soup.plan(try BlendRequest(options))
     if info != nil { try Structs.write(bsoup_blend_info(plan), to: info, "bsoup_blend_info") }
     if let preference, let values = plan.resolution.preference {
       for (index, value) in values.enumerated() { preference[index] = value }

@@ -31,14 +31,12 @@ public func bsoup_soup_compare(
   _ soup: OpaquePointer!, _ options: UnsafePointer<bsoup_compare_options>!,
   _ comparison: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  comparison?.pointee = nil
-  return Call.run { (call) throws(BoneSoupError) in
-    let target = try Arguments.required(comparison, "comparison")
+  Call.making(comparison, "comparison") { (call) throws(BoneSoupError) in
     let soup = try Handles.take(soup, SoupBox.self).soup
     let raw = try Structs.read(options, compareDefaults, "bsoup_compare_options")
     try Structs.requireZero(raw.reserved, "bsoup_compare_options")
     let monitor = try call.monitor(raw.cancel, raw.progress, raw.progress_context)
-    try Handles.give(ComparisonBox(try Comparison(soup, monitor: monitor)), to: target)
+    return ComparisonBox(try Comparison(soup, monitor: monitor))
   }
 }
 

@@ -43,6 +43,18 @@ extension ExportOptions {
   }
 }
 
+/// Writes a point and gives out what recompression lost.
+private func export(
+  _ point: BlendPoint, _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<bsoup_export_options>?,
+  _ factoring: UnsafeMutablePointer<OpaquePointer?>?, _ call: Call
+) throws(BoneSoupError) {
+  let path = try Arguments.string(path, "path")
+  let raw = try Structs.read(options, exportDefaults, "bsoup_export_options")
+  let report = try point.export(
+    to: path, try ExportOptions(raw), monitor: try call.monitor(raw.cancel, raw.progress, raw.progress_context))
+  if let factoring, let report { try Handles.give(FactoringBox(report), to: factoring) }
+}
+
 @c @implementation
 public func bsoup_blend_export(
   _ blend: OpaquePointer!, _ path: UnsafePointer<CChar>!, _ options: UnsafePointer<bsoup_export_options>!,
@@ -51,23 +63,31 @@ public func bsoup_blend_export(
   factoring?.pointee = nil
   return Call.run { (call) throws(BoneSoupError) in
     let blend = try Handles.take(blend, Blend.self)
-    let path = try Arguments.string(path, "path")
-    let raw = try Structs.read(options, exportDefaults, "bsoup_export_options")
-    let report = try blend.export(
-      to: path, try ExportOptions(raw), monitor: try call.monitor(raw.cancel, raw.progress, raw.progress_context))
-    if let factoring, let report { try Handles.give(FactoringBox(report), to: factoring) }
+    try export(BlendPoint(blend), path, options, factoring, call)
   }
 }
 
 @c @implementation
-public func bsoup_blend_export_size(
-  _ blend: OpaquePointer!, _ options: UnsafePointer<bsoup_export_options>!, _ bytes: UnsafeMutablePointer<UInt64>!
+public func bsoup_soup_export(
+  _ soup: OpaquePointer!, _ point: UnsafePointer<bsoup_blend_options>!, _ path: UnsafePointer<CChar>!,
+  _ options: UnsafePointer<bsoup_export_options>!, _ factoring: UnsafeMutablePointer<OpaquePointer?>!
 ) -> bsoup_status {
-  bytes?.pointee = 0
+  factoring?.pointee = nil
   return Call.run { (call) throws(BoneSoupError) in
-    let target = try Arguments.required(bytes, "bytes")
-    let blend = try Handles.take(blend, Blend.self)
+    let soup = try Handles.take(soup, SoupBox.self).soup
+    try export(BlendPoint(soup, try BlendRequest(point)), path, options, factoring, call)
+  }
+}
+
+@c @implementation
+public func bsoup_soup_export_size(
+  _ soup: OpaquePointer!, _ point: UnsafePointer<bsoup_blend_options>!,
+  _ options: UnsafePointer<bsoup_export_options>!, _ bytes: UnsafeMutablePointer<UInt64>!
+) -> bsoup_status {
+  Call.measuring(bytes) { (call) throws(BoneSoupError) in
+    let soup = try Handles.take(soup, SoupBox.self).soup
+    let point = try BlendPoint(soup, try BlendRequest(point))
     let raw = try Structs.read(options, exportDefaults, "bsoup_export_options")
-    target.pointee = UInt64(max(0, try blend.exportByteCount(try ExportOptions(raw))))
+    return try point.exportByteCount(try ExportOptions(raw))
   }
 }

@@ -78,7 +78,7 @@ static bsoup_status use_decode(const void *it) { return bsoup_decode(&session, 1
 
 static bsoup_status use_export(const void *it) {
   uint64_t bytes;
-  return bsoup_blend_export_size(blend, it, &bytes);
+  return bsoup_soup_export_size(soup, NULL, it, &bytes);
 }
 /* Of a low-rank backbone, which is refused after the options were read. */
 static bsoup_status use_factor(const void *it) {

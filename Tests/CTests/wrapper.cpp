@@ -400,10 +400,11 @@ static void blends_are_exported_and_backbones_compared() {
   CHECK(comparison.tensor(comparison.info().tensor_count).norms[0] > 0);
   CHECK(comparison.try_tensor(comparison.info().tensor_count + 1).status() == Status::not_found);
   const Blend blend = soup.blend();
-  CHECK(blend.export_size() > 0);
+  CHECK(soup.export_size() > 0);
   ExportOptions how;
   CHECK(thrown([&] { blend.export_to(fixture("soups/llama3-lora"), how); }) == Status::invalid_argument);
   CHECK(thrown([&] { blend.export_to(std::string("a\0b", 3), how); }) == Status::invalid_argument);
+  CHECK(thrown([&] { soup.export_to(fixture("soups/llama3-lora"), {}, how); }) == Status::invalid_argument);
   how.progress = [](double) -> bool { throw std::runtime_error("enough"); };
   try {
     blend.export_to("wrapper-export", how);

@@ -36,9 +36,7 @@ public final class Comparison: Sendable {
     guard !soup.backbones.isEmpty else {
       throw .invalidArgument("the soup has no backbones, so that there is nothing to compare")
     }
-    let mix = WeightMix(
-      base: soup.base, backbones: soup.backbones, coefficients: soup.backbones.map { _ in 1 }, baseShare: 1,
-      layerMultipliers: nil, engine: soup.engine)
+    let mix = WeightMix(soup, coefficients: soup.backbones.map { _ in 1 }, baseShare: 1)
     backboneCount = soup.backbones.count
     tensors = mix.tensors
     let sums = ChangeSums(backboneCount: backboneCount)

@@ -15,7 +15,7 @@ struct AdapterExport {
     var rank: Int { sources.reduce(0) { $0 + $1.module.rank } }
   }
 
-  let blend: Blend
+  let point: BlendPoint
   let options: ExportOptions
   private let mix: WeightMix
   private let modules: [Joined]
@@ -26,10 +26,10 @@ struct AdapterExport {
   /// What vLLM takes as `max_lora_rank`, 1 left out.
   static let ranks = [8, 16, 32, 64, 128, 256, 320, 512]
 
-  init(_ blend: Blend, _ options: ExportOptions) throws(BoneSoupError) {
-    self.blend = blend
+  init(_ point: BlendPoint, _ options: ExportOptions) throws(BoneSoupError) {
+    self.point = point
     self.options = options
-    mix = try blend.mix()
+    mix = point.mix
     for (index, backbone) in mix.backbones.enumerated() where backbone.isFull && mix.coefficients[index] != 0 {
       throw .unsupported(
         "backbone \(index) (\(excerpt(backbone.path))) is a full checkpoint with coefficient "
@@ -93,7 +93,7 @@ struct AdapterExport {
         outputs: joined.kind == .linear ? joined.tensor.rows : joined.tensor.columns)
     }
     var card = try ModelCard(
-      blend, library: "peft", title: "A blend of a soup, as an adapter",
+      point, library: "peft", title: "A blend of a soup, as an adapter",
       summary:
         "Made by [BoneSoup](https://arxiv.org/abs/2502.10762): one preference as a LoRA adapter of the base; it is "
         + "loaded like any other one, at scale 1.",

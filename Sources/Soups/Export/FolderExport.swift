@@ -5,14 +5,14 @@ import Transformer
 
 /// Writes a blend as a Hugging Face folder: one pass over the files, tensor by tensor, in bounded memory.
 struct FolderExport {
-  let blend: Blend
+  let point: BlendPoint
   let mix: WeightMix
   let options: ExportOptions
 
-  init(_ blend: Blend, _ options: ExportOptions) throws(BoneSoupError) {
-    self.blend = blend
+  init(_ point: BlendPoint, _ options: ExportOptions) {
+    self.point = point
     self.options = options
-    mix = try blend.mix()
+    mix = point.mix
   }
 
   private func type(of tensor: MixedTensor) throws(BoneSoupError) -> ElementType {
@@ -34,7 +34,7 @@ struct FolderExport {
     let tensors = mix.tensors
     let list = try list(tensors)
     let card = try ModelCard(
-      blend, library: "transformers", title: "A blend of a soup",
+      point, library: "transformers", title: "A blend of a soup",
       summary: "Made by [BoneSoup](https://arxiv.org/abs/2502.10762): one model at one preference, whole; it is loaded "
         + "like any other model of its architecture.",
       options: options, sources: ExportSources(mix, readsBase: mix.baseShare != 0), monitor: monitor)

@@ -68,12 +68,13 @@ struct ModelCard {
 extension ModelCard {
   /// The card of a blend.
   init(
-    _ blend: Blend, library: String, title: String, summary: String, options: ExportOptions, sources: ExportSources,
+    _ point: BlendPoint, library: String, title: String, summary: String, options: ExportOptions,
+    sources: ExportSources,
     monitor: Monitor
   ) throws(BoneSoupError) {
     self.init(library: library, title: title, summary: summary)
-    let resolution = blend.resolution
-    let soup = blend.soup
+    let resolution = point.resolution
+    let soup = point.soup
     if let preference = resolution.preference {
       self.preference = zip(soup.objectives, preference).map { ($0.name, $1) }
     }
@@ -86,7 +87,7 @@ extension ModelCard {
     notes.append(
       "θ = c₀θ₀ + Σ λᵢθᵢ over full backbones + Σ λᵢsᵢUᵢDᵢ over LoRA backbones: summed in f32 in this order, rounded once."
     )
-    if blend.gains?.layerMultipliers != nil {
+    if point.layerMultipliers != nil {
       notes.append("The coefficients were multiplied layer by layer; the table shows them without these factors.")
     }
     baseName = options.baseName

@@ -16,6 +16,17 @@ struct WeightMix: Sendable {
   let layerMultipliers: [Float]?
   let engine: Engine
 
+  init(
+    _ soup: Soup, coefficients: [Double], baseShare: Double, layerMultipliers: [Float]? = nil
+  ) {
+    base = soup.base
+    backbones = soup.backbones
+    engine = soup.engine
+    self.coefficients = coefficients
+    self.baseShare = baseShare
+    self.layerMultipliers = layerMultipliers
+  }
+
   /// The adapters' modules at the two ends of the model, where a tied pair can come apart.
   private static let endModules: Set = ["model.embed_tokens", "lm_head"]
 
@@ -60,14 +71,5 @@ struct WeightMix: Sendable {
       }
     }
     return terms
-  }
-}
-
-extension Blend {
-  /// Throws where the blend's weights are no sum of its backbones'.
-  func mix() throws(BoneSoupError) -> WeightMix {
-    WeightMix(
-      base: soup.base, backbones: soup.backbones, coefficients: plan.resolution.coefficients,
-      baseShare: plan.resolution.baseShare, layerMultipliers: gains?.layerMultipliers, engine: soup.engine)
   }
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from ctypes import byref, c_uint64
-from typing import Any, Literal
+from typing import Any, Callable, Literal, TypedDict
 
 from bonesoup import _constants, _structs
 from bonesoup._callbacks import Callbacks, Progress
@@ -16,42 +16,76 @@ from bonesoup._requests import format_number
 from bonesoup.cancel import Cancel
 from bonesoup.errors import Status, error
 from bonesoup.factoring import Factoring, FactoringHandle
+from bonesoup.options import Format
 
 ExportKind = Literal["folder", "adapter"]
 Vectors = Literal["refuse", "drop"]
 
 
-def export_options(kind: str, format: str | None, rank: int, shard_size: int, base_name: str | None) -> Any:
-    """Return bsoup_export_options."""
+class ExportOptions(TypedDict, total=False):
+    """The keyword arguments of `Blend.export` and `Soup.export`."""
+
+    # "folder" (default): a Hugging Face folder. "adapter": one PEFT LoRA folder, where the backbones are low-rank.
+    kind: ExportKind
+    # By default each tensor of a folder is as in the base's files, and an adapter as its sources.
+    format: Format | None
+    # Of an adapter: 0 (default) is exact, the backbones' ranks add up; else recompressed to so many by SVD.
+    rank: int
+    # Of a folder: bytes of tensors in one file; 0 (default): 5,000,000,000.
+    shard_size: int
+    # What the adapter's config and the card call the base, as a hub's name; by default its path.
+    base_name: str | None
+    # Whether the card gives the SHA-256 of the source files that are read whole; default True.
+    hashes: bool
+    # Gets the share done; returning False cancels. True: a bar on a terminal.
+    progress: Progress | None
+    # Stops the call when requested.
+    cancel: Cancel | None
+
+
+def _options(how: ExportOptions) -> Any:
+    unknown = sorted(set(how) - ExportOptions.__optional_keys__)
+    if unknown:
+        raise TypeError(f"export() got an unexpected keyword argument {unknown[0]!r}")
     wish = options(_structs.ExportOptions, "bsoup_export_options_init")
-    wish.kind = word(_constants.EXPORTS, kind, "kind")
-    wish.format = format_number(format, "format")
-    put(wish, "rank", rank, "rank")
-    put(wish, "shard_size", shard_size, "shard_size")
-    wish.base_name = None if base_name is None else base_name.encode()
+    wish.kind = word(_constants.EXPORTS, how.get("kind", "folder"), "kind")
+    wish.format = format_number(how.get("format"), "format")
+    put(wish, "rank", how.get("rank", 0), "rank")
+    put(wish, "shard_size", how.get("shard_size", 0), "shard_size")
+    name = how.get("base_name")
+    wish.base_name = None if name is None else name.encode()
+    wish.skip_hashes = not how.get("hashes", True)
     return wish
 
 
-def export(
-    blend: Any, path: str | os.PathLike[str], wish: Any, hashes: bool, progress: Progress | None, cancel: Cancel | None
-) -> Factoring | None:
-    """Write a blend, and return what recompression lost."""
-    callbacks, handle = Callbacks(), FactoringHandle()
-    wish.skip_hashes = not hashes
-    wish.progress = callbacks.progress(progress, "exporting")
-    with LongCall(cancel) as call:
+def _export(how: ExportOptions, write: Callable[[Any, Any], int]) -> Factoring | None:
+    callbacks, handle, wish = Callbacks(), FactoringHandle(), _options(how)
+    wish.progress = callbacks.progress(how.get("progress"), "exporting")
+    with LongCall(how.get("cancel")) as call:
         wish.cancel = call.flag._handle
-        callbacks.check(C.bsoup_blend_export(blend, os.fsencode(path), byref(wish), byref(handle._pointer)))
+        callbacks.check(write(byref(wish), byref(handle._pointer)))
     if handle.closed:
         return None
     with handle:
         return handle.read()
 
 
-def export_size(blend: Any, wish: Any) -> int:
+def export_blend(blend: Any, path: str | os.PathLike[str], how: ExportOptions) -> Factoring | None:
+    """Write a blend, and return what recompression lost."""
+    name = os.fsencode(path)
+    return _export(how, lambda wish, out: C.bsoup_blend_export(blend, name, wish, out))
+
+
+def export_point(soup: Any, point: Any, path: str | os.PathLike[str], how: ExportOptions) -> Factoring | None:
+    """Write a point of a soup, and return what recompression lost."""
+    name = os.fsencode(path)
+    return _export(how, lambda wish, out: C.bsoup_soup_export(soup, byref(point), name, wish, out))
+
+
+def export_size(soup: Any, point: Any, how: ExportOptions) -> int:
     """Return the bytes of tensors that an export would write."""
     count = c_uint64()
-    check(C.bsoup_blend_export_size(blend, byref(wish), byref(count)))
+    check(C.bsoup_soup_export_size(soup, byref(point), byref(_options(how)), byref(count)))
     return count.value
 
 

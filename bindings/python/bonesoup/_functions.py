@@ -131,7 +131,11 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     # 13 Exporting and inspecting files
     "bsoup_export_options_init": (None, [POINTER(ExportOptions), c_size_t]),
     "bsoup_blend_export": (_STATUS, [_HANDLE, c_char_p, POINTER(ExportOptions), _HANDLE_OUT]),
-    "bsoup_blend_export_size": (_STATUS, [_HANDLE, POINTER(ExportOptions), _BYTES_OUT]),
+    "bsoup_soup_export": (
+        _STATUS,
+        [_HANDLE, POINTER(BlendOptions), c_char_p, POINTER(ExportOptions), _HANDLE_OUT],
+    ),
+    "bsoup_soup_export_size": (_STATUS, [_HANDLE, POINTER(BlendOptions), POINTER(ExportOptions), _BYTES_OUT]),
     "bsoup_factor_options_init": (None, [POINTER(FactorOptions), c_size_t]),
     "bsoup_backbone_factor": (_STATUS, [_HANDLE, c_uint32, c_char_p, POINTER(FactorOptions), _HANDLE_OUT]),
     "bsoup_factoring_free": (None, [_HANDLE]),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bonesoup import _structs
 from bonesoup._callbacks import Callbacks, Progress
 from bonesoup._convert import info as info_structure
-from bonesoup._exporting import ExportKind, export, export_options, export_size
+from bonesoup._exporting import ExportOptions, export_blend
 from bonesoup._handle import Handle, check
 from bonesoup._interrupt import LongCall
 from bonesoup._library import C
@@ -189,50 +189,13 @@ class Blend(Handle):
         """Return an iterator over the pieces of the text that follows the prompt, as they are written."""
         return stream(self, prompt, how, context, kv_format)
 
-    def export(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        kind: ExportKind = "folder",
-        format: Format | None = None,
-        rank: int = 0,
-        shard_size: int = 0,
-        base_name: str | None = None,
-        hashes: bool = True,
-        progress: Progress | None = None,
-        cancel: Cancel | None = None,
-    ) -> Factoring | None:
+    def export(self, path: str | os.PathLike[str], **how: Unpack[ExportOptions]) -> Factoring | None:
         """Write the blend for other engines: transformers, vLLM, llama.cpp's converters.
 
-        Parameters
-        ----------
-        path
-            Does not exist, or is an empty folder. It comes into being whole or not at all.
-        kind
-            "folder": a Hugging Face folder. "adapter": one PEFT LoRA folder, where the backbones are low-rank.
-        format
-            By default each tensor of a folder is as in the base's files, and an adapter as its sources.
-        rank
-            Of an adapter: 0 is exact, the backbones' ranks add up; else recompressed to so many by SVD.
-        shard_size
-            Of a folder: bytes of tensors in one file; 0: 5,000,000,000.
-        base_name
-            What the adapter's config and the card call the base, as a hub's name.
-        hashes
-            Whether the card gives the SHA-256 of the source files that are read whole.
-
-        Returns
-        -------
-        What recompression lost; None where nothing was recompressed.
+        `path` does not exist, or is an empty folder; it comes into being whole or not at all. Returns what a
+        recompression lost, else None.
         """
-        wish = export_options(kind, format, rank, shard_size, base_name)
-        return export(self._handle, path, wish, hashes, progress, cancel)
-
-    def export_size(
-        self, *, kind: ExportKind = "folder", format: Format | None = None, rank: int = 0, shard_size: int = 0
-    ) -> int:
-        """Return the bytes of tensors that `export` would write."""
-        return export_size(self._handle, export_options(kind, format, rank, shard_size, None))
+        return export_blend(self._handle, path, how)
 
 
 # Folds that may still call back; they end before the interpreter does.

@@ -13,7 +13,7 @@ from bonesoup import _constants, _structs, generate
 from bonesoup._asynchronous import in_thread, pieces
 from bonesoup._callbacks import Callbacks, OnText, Progress
 from bonesoup._convert import doubles, info
-from bonesoup._exporting import Vectors, factor
+from bonesoup._exporting import ExportOptions, Vectors, export_point, export_size, factor
 from bonesoup._files import FileSource, open_options
 from bonesoup._handle import check
 from bonesoup._interrupt import LongCall
@@ -303,6 +303,22 @@ class Soup(SoupBuilding, SoupText):
         return self.blend(**choice, progress=how.get("progress") is True, cancel=how.get("cancel"))
 
     # Files.
+
+    def export(
+        self, path: str | os.PathLike[str], *, point: BlendChoice | None = None, **how: Unpack[ExportOptions]
+    ) -> Factoring | None:
+        """Write a blend for other engines without making it, so that nothing is folded in memory; see `Blend.export`.
+
+        Parameters
+        ----------
+        point
+            The arguments that `blend` would take, as `{"preference": {"brief": 0.7, "happy": 0.3}}`.
+        """
+        return export_point(self._handle, blend_options(point or {}), path, how)
+
+    def export_size(self, *, point: BlendChoice | None = None, **how: Unpack[ExportOptions]) -> int:
+        """Return the bytes of tensors that `export` would write."""
+        return export_size(self._handle, blend_options(point or {}), how)
 
     def factor(
         self,
