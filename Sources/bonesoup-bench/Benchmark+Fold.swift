@@ -3,7 +3,7 @@
 extension Benchmark {
   mutating func fold() throws(Failure) {
     guard let soup, soup.info.backbone_count > 0 else {
-      throw Failure(message: "--fold needs a soup with backbones; \(options.path) has none", exitStatus: 2)
+      throw Failure(message: "folding needs a soup with backbones; \(options.path) has none", exitStatus: 2)
     }
     let count = Int(soup.info.backbone_count)
     let full = try soup.backbones().filter { !$0.isLowRank }.count

@@ -53,13 +53,13 @@ struct Benchmark {
   }
 
   mutating func run() throws(Failure) -> Report {
-    if options.prefill > 0 { try prefill() }
-    if options.decode > 0 { try decode() }
-    if options.batch > 0 { try batch() }
-    if adapterCount > 0 { try live() }
-    if options.folds { try fold() }
-    if options.opens { try open() }
-    if options.kernels { try matrixKernels() }
+    if wants(.prefill, options.prefill > 0) { try prefill() }
+    if wants(.decode, options.decode > 0) { try decode() }
+    if wants(.batch, options.batch > 0) { try batch() }
+    if wants(.live, adapterCount > 0) { try live() }
+    if wants(.fold, options.folds) { try fold() }
+    if wants(.open, options.opens) { try open() }
+    if wants(.kernels, options.kernels) { try matrixKernels() }
     limits?.measure()
     report.limits = limits
     return report
@@ -67,6 +67,10 @@ struct Benchmark {
 }
 
 extension Benchmark {
+  private func wants(_ work: Options.Work, _ isAsked: Bool) -> Bool {
+    options.only.map { $0 == work } ?? isAsked
+  }
+
   /// Bytes of the base's weights that every decoded token, or all tokens of a batch together, read.
   var weightBytes: Double { Double(base.info.memory) * shape.readShare }
 

@@ -29,6 +29,9 @@ struct ModelShape {
   }
 
   private static func config(_ folder: FileProvider, _ allocator: Allocator) throws(BoneSoupError) -> ModelConfig {
+    guard folder.exists("config.json") else {
+      throw .notFound("\(folder.describe()) holds no config.json: it is no soup and no model folder")
+    }
     let document = try folder.json("config.json", maximumBytes: 1 << 20, allocator: allocator)
     return try ModelConfig(document.root, generation: nil)
   }

@@ -48,6 +48,12 @@ extension Options {
       case "--open": options.opens = true
       case "--opened-once": options.isOpenedOnce = true
       case "--kernels": options.kernels = true
+      case "--only":
+        let text = try value("a word")
+        guard let work = Work(rawValue: text) else {
+          throw wrong("--only takes one of \(Work.allCases.map(\.rawValue).joined(separator: ", ")), not \"\(text)\"")
+        }
+        options.only = work
       case "--json": options.json = true
       case "--help": return nil
       default: throw wrong("there is no option \(parts[0])")

@@ -1,5 +1,8 @@
 /// What the command line asks for.
 struct Options {
+  /// What can be measured by itself.
+  enum Work: String, CaseIterable { case limits, prefill, decode, batch, live, fold, open, kernels }
+
   var path = ""
   var weights: WeightFormat?
   var kv: WeightFormat?
@@ -19,6 +22,8 @@ struct Options {
   var opens = false
   var kernels = false
   var json = false
+  /// The one thing to measure; nil: all that the other options ask for.
+  var only: Work?
   /// Set in the process that `--open` starts: open, compute, tell the times, end.
   var isOpenedOnce = false
 
@@ -38,6 +43,7 @@ struct Options {
       --fold            fold the soup's backbones into the run-time format
       --open            open in a new process: time to the first token, and memory
       --kernels         the matrix kernels by themselves, in the model's shapes
+      --only WORK       one of limits, prefill, decode, batch, live, fold, open, kernels, and nothing else
       --repetitions N   how often each row is measured (5); the median is told, and the quartiles in JSON
       --buffer MIB      memory that bandwidth is measured over (1024); far more than the last-level cache
       --no-limits       leave the limits out, which saves two seconds

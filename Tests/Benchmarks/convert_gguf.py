@@ -2,8 +2,8 @@
 
     python convert_gguf.py LLAMA_CPP_SOURCE MODEL --outfile FILE --outtype bf16
 
-The converter tells pre-tokenizers apart by a hash of what they make of a sample, and refuses one that it has never seen,
-such as that of a model with random weights. Here the architecture decides.
+The converter tells pre-tokenizers apart by a hash of what they make of a sample, and refuses one that it has never
+seen, such as that of a model with random weights. Here the architecture decides.
 """
 
 import json
@@ -17,7 +17,7 @@ PRE_TOKENIZERS = {"qwen2": "qwen2", "llama": "llama-bpe"}
 def main() -> None:
     source, model = Path(sys.argv[1]), Path(sys.argv[2])
     sys.path[:0] = [str(source), str(source / "gguf-py")]
-    from conversion.base import TextModel  # type: ignore[import-not-found]
+    from conversion.base import TextModel
 
     kind = json.loads((model / "config.json").read_text())["model_type"]
     TextModel.get_vocab_base_pre = lambda self, tokenizer: PRE_TOKENIZERS[kind]
