@@ -22,5 +22,8 @@ final class HugeMemory: @unchecked Sendable {
     }
   }
 
+  /// Writes the same byte everywhere: numbers that are neither huge nor tiny.
+  func fill(with byte: UInt8) { memset(start, Int32(byte), byteCount) }
+
   deinit { munmap(start, byteCount) }
 }

@@ -77,6 +77,8 @@ def test_all_that_was_asked_for_is_there(report: dict[str, Any]) -> None:
         "prefill of 16, loss by 3 adapters",
         "decode, loss by 3 adapters",
         "change of coefficients",
+        "matrix 128 × 128, 1 token",
+        "matrix 352 × 128, 512 tokens",
         "next token after a change",
         "fold of 3 backbones, read and written",
         "from call to first token",
