@@ -1,15 +1,30 @@
+import CIntrinsics
+
 extension Kernels {
-  /// out[headDim] = Σ_p softmax_p(scale · query · K[p]) · V[p] over the absolute positions p in first ... last, for one
-  /// query head of one row.
+  /// out = Σ_p softmax_p(scale · query · K[p]) · V[p] for each query, over the positions p that its row sees: its own
+  /// and those before it, as many as the window allows. Where none counts, `out` is zero.
   ///
-  /// kBlocks[b] and vBlocks[b] point to positions 64·b ..< 64·b + 64 as [64, headDim] of `type`; only the blocks of
-  /// positions first ... last are looked at, and in them only those positions. The positions of a nil block don't count;
-  /// where none counts, `out` is zero.
-  public func attention(
-    query: UnsafePointer<Float>, headDim: Int, kBlocks: UnsafePointer<UnsafeRawPointer?>,
-    vBlocks: UnsafePointer<UnsafeRawPointer?>, type: ElementType, first: Int, last: Int, scale: Float,
-    out: UnsafeMutablePointer<Float>
+  /// A query's bits depend on itself and on the keys and values of those positions only.
+  public func attention(_ call: AttentionCall) {
+    var raw = bsk_attention(
+      queries: call.queries, out: call.out, row_stride: call.rowStride, rows: call.rows, heads: call.heads,
+      head_dim: call.headSize, key_blocks: call.keys, value_blocks: call.values, position: call.position,
+      window: call.window, scale: call.scale, format: call.format.rawValue)
+    table.attention(&raw)
+  }
+
+  /// Rounds a head's key of one position, number `slot` of its block, into the block's panel of keys. Of the panel,
+  /// which may hold anything, only what belongs to the position is written.
+  public func storeKey(
+    _ key: UnsafePointer<Float>, format: CacheFormat, headSize: Int, slot: Int, panel: UnsafeMutableRawPointer
   ) {
-    table.attention(query, headDim, kBlocks, vBlocks, type.rawValue, first, last, scale, out)
+    table.store_key(key, format.rawValue, headSize, slot, panel)
+  }
+
+  /// As `storeKey`, for values.
+  public func storeValue(
+    _ value: UnsafePointer<Float>, format: CacheFormat, headSize: Int, slot: Int, panel: UnsafeMutableRawPointer
+  ) {
+    table.store_value(value, format.rawValue, headSize, slot, panel)
   }
 }

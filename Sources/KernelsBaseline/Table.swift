@@ -3,7 +3,8 @@ import CIntrinsics
 /// The kernels of this instruction-set level.
 public func kernelTable() -> bsk_kernels {
   bsk_kernels(
-    matmul: matmul, attention: attention, rms_norm: rmsNorm, rotate: rotate, silu_multiply: siluMultiply, add: add,
+    matmul: matmul, attention: attention, store_key: storeKey, store_value: storeValue, rms_norm: rmsNorm,
+    rotate: rotate, silu_multiply: siluMultiply, add: add,
     softmax: softmax, log_sum_exp: logSumExp, exponential: exponential, widen: widen, narrow: narrow, scale: scale,
     scale_add: scaleAdd, first_non_finite: firstNonFinite,
     arithmetic_peak: arithmeticPeak, arithmetic_peak_operations: arithmeticPeakOperations, read_stream: readStream,

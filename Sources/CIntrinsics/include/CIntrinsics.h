@@ -2,6 +2,7 @@
 #ifndef CINTRINSICS_H
 #define CINTRINSICS_H
 
+#include "Attention.h"
 #include "Dot.h"
 #include "Files.h"
 #include "Processor.h"
@@ -46,9 +47,9 @@ BSK_INLINE bsk_machine bsk_this_machine(void) {
 typedef struct __attribute__((swift_attr("@Sendable"))) {
   void (*matmul)(const float *x, intptr_t ldx, intptr_t m, const void *w, uint8_t type, intptr_t ldw, intptr_t n,
                  intptr_t k, float *y, intptr_t ldy, bool accumulate);
-  void (*attention)(const float *query, intptr_t head_dim, const void *_Nullable const *_Nonnull k_blocks,
-                    const void *_Nullable const *_Nonnull v_blocks, uint8_t type, intptr_t first, intptr_t last,
-                    float scale, float *out);
+  void (*attention)(const bsk_attention *call);
+  void (*store_key)(const float *key, uint8_t format, intptr_t head_dim, intptr_t slot, void *panel);
+  void (*store_value)(const float *value, uint8_t format, intptr_t head_dim, intptr_t slot, void *panel);
   void (*rms_norm)(const float *x, const float *weight, float epsilon, intptr_t count, float *y);
   void (*rotate)(float *x, intptr_t head_count, intptr_t head_dim, intptr_t rotary_dim, const float *cosine,
                  const float *sine);

@@ -5,6 +5,9 @@
 #include "Vectors.h"
 
 #pragma clang assume_nonnull begin
+// Vectors wider than the registers, which pass between functions that are always inlined.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpsabi"
 
 // Whether the level multiplies pairs of bf16 numbers by one instruction.
 #if defined(__AVX512BF16__)
@@ -86,6 +89,7 @@ BSK_INLINE bsk_i32x16 bsk_dot_u8i8(bsk_i32x16 acc, bsk_u32x16 w, uint32_t x) {
 #endif
 }
 
+#pragma clang diagnostic pop
 #pragma clang assume_nonnull end
 
 #endif
