@@ -197,8 +197,16 @@ void bsoup_cancel_free(bsoup_cancel *cancel);
 
 typedef struct bsoup_soup bsoup_soup;
 
-/* Weight and KV formats. */
-enum { BSOUP_FORMAT_DEFAULT = 0, BSOUP_FORMAT_F32 = 1, BSOUP_FORMAT_F16 = 2, BSOUP_FORMAT_BF16 = 3 };
+/* Formats of weights, and of keys and values (KV), which take F32, F16, BF16 and Q8_0. */
+enum {
+  BSOUP_FORMAT_DEFAULT = 0,
+  BSOUP_FORMAT_F32 = 1,
+  BSOUP_FORMAT_F16 = 2,
+  BSOUP_FORMAT_BF16 = 3,
+  BSOUP_FORMAT_Q8_0 = 4,  /* 8-bit integers, an f16 scale for each 32 */
+  BSOUP_FORMAT_Q4_0 = 5,  /* 4-bit integers, an f16 scale for each 32 */
+  BSOUP_FORMAT_Q8_128 = 6 /* 8-bit integers, a scale for each 128 */
+};
 
 enum {
   BSOUP_LOAD_MAP = 0, /* files are memory-mapped and used in place where the format allows */
@@ -532,7 +540,8 @@ typedef struct bsoup_session_options {
   uint32_t context;   /* positions at most; 0: what the model was made for, but not above 4096; more
                          than the model was made for is INVALID_ARGUMENT.
                          Memory is taken 64 positions at a time */
-  uint32_t kv_format; /* BSOUP_FORMAT_*; default: f32 with f32 weights, else the weights' format */
+  uint32_t kv_format; /* BSOUP_FORMAT_F32, F16, BF16 or Q8_0; default: f32 with f32 weights, f16 with f16, else bf16.
+                         Q8_0 where the size of the model's heads is no multiple of 32 is UNSUPPORTED */
   uint32_t reserved;  /* 0 */
 } bsoup_session_options;
 

@@ -92,7 +92,10 @@ enum class Format : uint32_t {
   default_ = BSOUP_FORMAT_DEFAULT,
   f32 = BSOUP_FORMAT_F32,
   f16 = BSOUP_FORMAT_F16,
-  bf16 = BSOUP_FORMAT_BF16
+  bf16 = BSOUP_FORMAT_BF16,
+  q8_0 = BSOUP_FORMAT_Q8_0,
+  q4_0 = BSOUP_FORMAT_Q4_0,
+  q8_128 = BSOUP_FORMAT_Q8_128
 };
 
 enum class Load : uint32_t { map = BSOUP_LOAD_MAP, copy = BSOUP_LOAD_COPY };

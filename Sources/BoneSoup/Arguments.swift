@@ -91,6 +91,27 @@ enum Arguments {
     }
   }
 
+  /// BSOUP_FORMAT_* of keys and values; nil is the default.
+  static func cacheFormat(_ number: UInt32) throws(BoneSoupError) -> CacheFormat? {
+    switch Int(number) {
+    case Int(BSOUP_FORMAT_DEFAULT): return nil
+    case Int(BSOUP_FORMAT_F32): return .f32
+    case Int(BSOUP_FORMAT_F16): return .f16
+    case Int(BSOUP_FORMAT_BF16): return .bf16
+    case Int(BSOUP_FORMAT_Q8_0): return .q8_0
+    default: throw .invalidArgument("kv_format is \(number); keys and values are kept in f32, f16, bf16 or q8_0")
+    }
+  }
+
+  static func cacheFormatNumber(_ format: CacheFormat) -> UInt32 {
+    switch format {
+    case .f32: UInt32(BSOUP_FORMAT_F32)
+    case .f16: UInt32(BSOUP_FORMAT_F16)
+    case .bf16: UInt32(BSOUP_FORMAT_BF16)
+    case .q8_0: UInt32(BSOUP_FORMAT_Q8_0)
+    }
+  }
+
   /// A switch that is 0 or 1.
   static func flag(_ number: UInt32, _ name: StaticString) throws(BoneSoupError) -> Bool {
     guard number <= 1 else { throw .invalidArgument("\(name) is \(number); it must be 0 or 1") }

@@ -146,7 +146,7 @@ public func bsoup_generate(
     let need = overflow ? made : min(made, bound.addingReportingOverflow(16 + Int(request.raw.max_tokens)).partialValue)
     let session = try Session(
       blend, context: request.raw.context == 0 ? max(need, min(made, 1 << 15)) : Int(request.raw.context),
-      type: try Arguments.format(request.raw.kv_format, "kv_format"))
+      type: try Arguments.cacheFormat(request.raw.kv_format))
     try session.acquire(call.host)
     try request.generate(on: session, prompt: prompt, call: call, into: generation)
   }

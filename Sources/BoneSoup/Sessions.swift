@@ -46,7 +46,7 @@ public func bsoup_session_create(
     let raw = try readSessionOptions(options)
     return try Session(
       blend, context: raw.context == 0 ? nil : Int(raw.context),
-      type: try Arguments.format(raw.kv_format, "kv_format"))
+      type: try Arguments.cacheFormat(raw.kv_format))
   }
 }
 
@@ -62,7 +62,7 @@ public func bsoup_session_memory(
     let raw = try readSessionOptions(options)
     return try Session.byteCount(
       blend, context: raw.context == 0 ? nil : Int(raw.context),
-      type: try Arguments.format(raw.kv_format, "kv_format"))
+      type: try Arguments.cacheFormat(raw.kv_format))
   }
 }
 
@@ -130,7 +130,7 @@ public func bsoup_session_get_info(
   Call.run { (call) throws(BoneSoupError) in
     try Session.use(session, call) { (session) throws(BoneSoupError) in
       var value = bsoup_session_info()
-      value.kv_format = Arguments.formatNumber(session.type)
+      value.kv_format = Arguments.cacheFormatNumber(session.type)
       value.token_count = UInt64(session.tokenCount)
       value.computed_count = UInt64(session.computed)
       value.context = UInt64(session.context)

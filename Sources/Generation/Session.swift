@@ -35,13 +35,13 @@ public final class Session: @unchecked Sendable {
 
   /// - Parameters:
   ///   - context: positions at most; nil is what the model was made for, `defaultContext` at most.
-  ///   - type: of the KV cache; nil is the weights' type.
-  public init(_ blend: Blend, context: Int?, type: ElementType?) throws(BoneSoupError) {
+  ///   - type: of the KV cache; nil is the one that goes with the weights.
+  public init(_ blend: Blend, context: Int?, type: CacheFormat?) throws(BoneSoupError) {
     _ = try blend.weights()
     let engine = blend.soup.engine
     self.blend = blend
     cache = try KVCache(
-      layout: Self.layout(blend, type: type), capacity: Self.capacity(blend, context: context),
+      layout: try Self.layout(blend, type: type), capacity: Self.capacity(blend, context: context),
       allocator: engine.allocator)
     tokens = try Vector(allocator: engine.allocator, purpose: "a session's tokens")
     kept = KeptLogits(vocabulary: blend.soup.base.config.vocabularySize, allocator: engine.allocator)
@@ -59,8 +59,8 @@ public final class Session: @unchecked Sendable {
     stretches = other.stretches
   }
 
-  private static func layout(_ blend: Blend, type: ElementType?) -> KVLayout {
-    KVLayout(blend.soup.base.config, type: type ?? blend.plan.type)
+  private static func layout(_ blend: Blend, type: CacheFormat?) throws(BoneSoupError) -> KVLayout {
+    try KVLayout(blend.soup.base.config, type: type ?? CacheFormat(for: blend.plan.type))
   }
 
   private static func capacity(_ blend: Blend, context: Int?) throws(BoneSoupError) -> Int {
@@ -73,15 +73,15 @@ public final class Session: @unchecked Sendable {
   }
 
   /// Bytes of a session whose context is full.
-  public static func byteCount(_ blend: Blend, context: Int?, type: ElementType?) throws(BoneSoupError) -> Int {
+  public static func byteCount(_ blend: Blend, context: Int?, type: CacheFormat?) throws(BoneSoupError) -> Int {
     let capacity = try capacity(blend, context: context)
     let blocks = (capacity + KVLayout.blockLength - 1) / KVLayout.blockLength
-    return layout(blend, type: type).blockBytes * blocks + blend.soup.base.config.vocabularySize * 4
+    return try layout(blend, type: type).blockBytes * blocks + blend.soup.base.config.vocabularySize * 4
   }
 
   var engine: Engine { blend.soup.engine }
   public var context: Int { cache.capacity }
-  public var type: ElementType { cache.layout.type }
+  public var type: CacheFormat { cache.layout.type }
   public var cacheByteCount: Int { cache.byteCount }
   public var tokenCount: Int { tokens.count }
   public var pendingCount: Int { tokens.count - computed }

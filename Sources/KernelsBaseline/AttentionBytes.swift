@@ -34,7 +34,7 @@ enum ByteCache: CacheStorage {
     var group = 0
     while group < headDim >> 5 {
       let offset = group &* groupBytes
-      Products(KeyBytes.self, keys + group &* 2048, 256, 8, queries, offset, next + group &* 2048).store(
+      PanelProducts(KeyBytes.self, keys + group &* 2048, 256, 8, queries, offset, next + group &* 2048).store(
         count, 64, bsk_sums(scratch))
       let scales = keys + 64 &* headDim + 128 &* group
       var q = 0
@@ -84,8 +84,9 @@ enum ByteCache: CacheStorage {
       let near = next + 64 &* column
       let first = values + 4 &* (start &* headDim &+ column)
       // Upper bytes into sums 0 ..< 32, lower ones into 32 ..< 64.
-      Products(ValueBytes.self, first, 4 &* headDim, words, factors, 4 &* start, near).store(count, 32, sums)
-      Products(ValueBytes.self, first, 4 &* headDim, words, factors, 64 &+ 4 &* start, near).store(count, 32, sums + 32)
+      PanelProducts(ValueBytes.self, first, 4 &* headDim, words, factors, 4 &* start, near).store(count, 32, sums)
+      PanelProducts(ValueBytes.self, first, 4 &* headDim, words, factors, 64 &+ 4 &* start, near).store(
+        count, 32, sums + 32)
       var q = 0
       while q < count {
         let out = bsk_outs(scratch)[query &+ q] + column

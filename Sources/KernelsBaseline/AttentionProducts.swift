@@ -46,7 +46,7 @@ struct TileWords<W: PanelWords> {
 }
 
 /// A stretch of a panel, and what it is to be multiplied by.
-struct Products<W: PanelWords> {
+struct PanelProducts<W: PanelWords> {
   /// The first word of the first lane.
   let words: UnsafeRawPointer
   /// From a lane's word to its next.

@@ -44,7 +44,7 @@ enum SingleCache<Element: Format>: CacheStorage {
     _ scratch: Scratch, _ query: Int, _ count: Int, _ keys: UnsafeRawPointer,
     _ next: UnsafeRawPointer, _ headDim: Int
   ) {
-    Products(
+    PanelProducts(
       SingleWords<Element>.self, keys, 64 &* Element.byteCount, headDim, UnsafePointer(bsk_queries(scratch) + query), 0,
       next
     ).store(count, 64, bsk_weights(scratch) + 64 &* query)
@@ -71,7 +71,7 @@ enum SingleCache<Element: Format>: CacheStorage {
     while column < headDim {
       let columns = min(headDim &- column, 64)
       let words = values + low &* stride + column &* Element.byteCount
-      Products(
+      PanelProducts(
         SingleWords<Element>.self, words, stride, high &- low, factors, 4 &* low,
         next + column &* 64 &* Element.byteCount
       )
@@ -103,7 +103,7 @@ enum PairCache: CacheStorage {
     _ scratch: Scratch, _ query: Int, _ count: Int, _ keys: UnsafeRawPointer,
     _ next: UnsafeRawPointer, _ headDim: Int
   ) {
-    Products(PairWords.self, keys, 256, (headDim &+ 1) >> 1, UnsafePointer(bsk_queries(scratch) + query), 0, next)
+    PanelProducts(PairWords.self, keys, 256, (headDim &+ 1) >> 1, UnsafePointer(bsk_queries(scratch) + query), 0, next)
       .store(count, 64, bsk_weights(scratch) + 64 &* query)
   }
 
@@ -135,7 +135,7 @@ enum PairCache: CacheStorage {
     while column < headDim {
       let columns = min(headDim &- column, 64)
       let words = values + 4 &* (start &* headDim &+ column)
-      Products(PairWords.self, words, 4 &* headDim, high >> 1 &- start, factors, 4 &* start, next + column &* 128)
+      PanelProducts(PairWords.self, words, 4 &* headDim, high >> 1 &- start, factors, 4 &* start, next + column &* 128)
         .store(count, columns, bsk_sums(scratch))
       // A pair of which only one is seen.
       if low & 1 == 1 { add(scratch, query, count, values, headDim, low, column, columns) }

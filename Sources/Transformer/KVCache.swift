@@ -4,22 +4,28 @@ public import Platform
 /// How the keys and values of one model lie in memory.
 public struct KVLayout: Sendable, Equatable {
   /// Positions in a block.
-  public static let blockLength = 64
+  public static let blockLength = CacheFormat.blockLength
 
   public let layers: Int
   public let heads: Int
   public let headSize: Int
-  public let type: ElementType
+  public let type: CacheFormat
+  /// One head's keys, or values, of a block.
+  let panelBytes: Int
 
-  public init(_ config: ModelConfig, type: ElementType) {
+  public init(_ config: ModelConfig, type: CacheFormat) throws(BoneSoupError) {
+    guard type.takes(headSize: config.headSize) else {
+      throw .unsupported(
+        "keys and values in \(type.name) need a head size that is a multiple of 32, and the model's is "
+          + "\(config.headSize); choose f16, bf16 or f32 for kv_format")
+    }
     layers = config.layerCount
     heads = config.keyValueHeadCount
     headSize = config.headSize
     self.type = type
+    panelBytes = type.panelBytes(headSize: headSize)
   }
 
-  /// One head's keys, or values, of a block: [64 × head size].
-  var panelBytes: Int { Self.blockLength * headSize * type.byteCount }
   /// A block holds [layer][keys, values][head] panels.
   public var blockBytes: Int { layers * 2 * heads * panelBytes }
   var panelCount: Int { layers * 2 * heads }
@@ -110,14 +116,19 @@ public final class KVCache {
     UnsafePointer(table.elements(UnsafeRawPointer?.self) + panel(layer, values, head) * tableWidth)
   }
 
-  /// Rounds the keys (or values) of all heads of one position, [head][head size], to the cache's type and keeps them.
-  func store(_ source: UnsafePointer<Float>, layer: Int, values: Bool, position: Int, kernels: Kernels) {
+  /// Rounds the keys and values of all heads of one position, [head][head size] each, to the cache's type and keeps
+  /// them. Different positions may be stored by different threads at the same time.
+  func store(
+    keys: UnsafePointer<Float>, values: UnsafePointer<Float>, layer: Int, position: Int, kernels: Kernels
+  ) {
     let block = blocks[position / KVLayout.blockLength].buffer.pointer
-    let row = position % KVLayout.blockLength * layout.headSize * layout.type.byteCount
+    let slot = position % KVLayout.blockLength
+    let (type, size) = (layout.type, layout.headSize)
     for head in 0..<layout.heads {
-      kernels.narrow(
-        source: source + head * layout.headSize, type: layout.type, count: layout.headSize,
-        into: block + panel(layer, values, head) * layout.panelBytes + row)
+      let keyPanel = block + panel(layer, false, head) * layout.panelBytes
+      let valuePanel = block + panel(layer, true, head) * layout.panelBytes
+      kernels.storeKey(keys + head * size, format: type, headSize: size, slot: slot, panel: keyPanel)
+      kernels.storeValue(values + head * size, format: type, headSize: size, slot: slot, panel: valuePanel)
     }
   }
 }

@@ -11,8 +11,8 @@ struct Step {
   let work: Workspace
   let monitor: Monitor
 
-  private var config: ModelConfig { weights.config }
-  private var kernels: Kernels { pass.kernels }
+  var config: ModelConfig { weights.config }
+  var kernels: Kernels { pass.kernels }
   private var hidden: Int { weights.config.hiddenSize }
   private var runner: ProjectionRunner { ProjectionRunner(kernels: kernels, pool: pass.pool, monitor: monitor) }
 
@@ -67,41 +67,13 @@ struct Step {
         x: query, headCount: config.headCount, headDim: headSize, rotaryDim: headSize, cosine: cosine, sine: sine)
       kernels.rotate(
         x: key, headCount: config.keyValueHeadCount, headDim: headSize, rotaryDim: headSize, cosine: cosine, sine: sine)
-      row.cache.store(key, layer: index, values: false, position: row.position, kernels: kernels)
       row.cache.store(
-        work.value + number * keyValueWidth, layer: index, values: true, position: row.position, kernels: kernels)
+        keys: key, values: work.value + number * keyValueWidth, layer: index, position: row.position, kernels: kernels)
     }
     lookBack(index)
     project(
       layer: index, input: work.attention, width: queryWidth, [(layer.output, .output, work.stream, hidden)],
       accumulates: true)
-  }
-
-  /// Each query head against the keys and values of its own text, up to its own position.
-  private func lookBack(_ layer: Int) {
-    let headSize = config.headSize
-    let heads = config.headCount
-    let group = heads / config.keyValueHeadCount
-    let window = config.slidingWindow(layer: layer)
-    let scale = 1 / Float(headSize).squareRoot()
-    func head(_ number: Int, _ head: Int) {
-      let row = rows[number]
-      let first = window.map { max(0, row.position - $0 + 1) } ?? 0
-      let offset = number * heads * headSize + head * headSize
-      kernels.attention(
-        query: work.query + offset, headDim: headSize,
-        kBlocks: row.cache.panels(layer: layer, values: false, head: head / group),
-        vBlocks: row.cache.panels(layer: layer, values: true, head: head / group),
-        type: row.cache.layout.type, first: first, last: row.position, scale: scale, out: work.attention + offset)
-    }
-    let positions = rows.reduce(0) { $0 + $1.position + 1 }
-    if positions * heads * headSize < 1 << 14 {
-      for number in rows.indices { for index in 0..<heads { head(number, index) } }
-    } else {
-      pass.pool.run(parts: rows.count * heads) { part in
-        if !monitor.isCancelled { head(part / heads, part % heads) }
-      }
-    }
   }
 
   /// stream += Down·(silu(Gate·x) ∘ Up·x), x = norm(stream).

@@ -358,6 +358,11 @@ static void sessions_are_looked_at(void) {
   options.kv_format = 9;
   FAILS_SAYING(BSOUP_INVALID_ARGUMENT, "kv_format", bsoup_session_create(blend, &options, &session));
   FAILS_SAYING(BSOUP_INVALID_ARGUMENT, "kv_format", bsoup_session_memory(blend, &options, &bytes));
+  options.kv_format = BSOUP_FORMAT_Q4_0;
+  FAILS_SAYING(BSOUP_INVALID_ARGUMENT, "kv_format", bsoup_session_create(blend, &options, &session));
+  options.kv_format = BSOUP_FORMAT_Q8_0; /* heads of 8 */
+  FAILS_SAYING(BSOUP_UNSUPPORTED, "multiple of 32", bsoup_session_create(blend, &options, &session));
+  FAILS_SAYING(BSOUP_UNSUPPORTED, "multiple of 32", bsoup_session_memory(blend, &options, &bytes));
   options.kv_format = BSOUP_FORMAT_F16;
   options.context = 257;
   FAILS_SAYING(BSOUP_INVALID_ARGUMENT, "257", bsoup_session_create(blend, &options, &session));

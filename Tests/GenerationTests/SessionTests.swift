@@ -134,7 +134,7 @@ import Transformer
   @Test func keysOfAnotherTypeAreAnotherState() throws {
     let tokens = try fixtureTokens("llama3")
     let blend = try openSoup(Fixtures.model("llama3")).blend([])
-    let sessions = try [ElementType.f32, .f16, .bf16].map { try Session(blend, context: 128, type: $0) }
+    let sessions = try [CacheFormat.f32, .f16, .bf16].map { try Session(blend, context: 128, type: $0) }
     for session in sessions {
       try session.append(tokens)
       try session.compute()

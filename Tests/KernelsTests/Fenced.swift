@@ -39,5 +39,7 @@ final class Fenced: @unchecked Sendable {
 
   var values: [Float] { (0..<byteCount / 4).map { start.loadUnaligned(fromByteOffset: $0 * 4, as: Float.self) } }
 
+  var bytes: [UInt8] { Array(UnsafeRawBufferPointer(start: start, count: byteCount)) }
+
   var bits: [UInt32] { values.map(\.bitPattern) }
 }

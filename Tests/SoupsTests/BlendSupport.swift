@@ -42,12 +42,12 @@ extension Soup {
 
 extension Blend {
   /// The logits of the last `last` tokens, one array for all.
-  func logits(_ tokens: [Int32], last: Int, kv: ElementType = .f32) throws -> [Float] {
+  func logits(_ tokens: [Int32], last: Int, kv: CacheFormat = .f32) throws -> [Float] {
     let weights = try weights(within: nil)
     let config = soup.base.config
     let vocabulary = config.vocabularySize
     let cache = try KVCache(
-      layout: KVLayout(config, type: kv), capacity: tokens.count, allocator: soup.engine.allocator)
+      layout: try KVLayout(config, type: kv), capacity: tokens.count, allocator: soup.engine.allocator)
     try cache.prepare(from: 0, to: tokens.count)
     var logits = [Float](repeating: .nan, count: last * vocabulary)
     let first = tokens.count - last

@@ -218,7 +218,9 @@ import Transformer
       for kind in [BlendRequest.Kind.live, .folded] {
         let blend = try soup.blend([third, third, third], kind)
         #expect(blend.plan.type == type && soup.base.type == type)
-        #expect(relativeDistance(try blend.logits(tokens, last: 16, kv: type), wanted) < bound, "\(type) \(kind)")
+        #expect(
+          relativeDistance(try blend.logits(tokens, last: 16, kv: CacheFormat(for: type)), wanted) < bound,
+          "\(type) \(kind)")
       }
     }
   }

@@ -33,8 +33,8 @@ struct FixtureModel {
     expected = tokens.indices.map { Array(logits[$0 * vocabulary..<($0 + 1) * vocabulary]) }
   }
 
-  func cache(_ type: ElementType = .f32, capacity: Int = 256) throws -> KVCache {
-    try KVCache(layout: KVLayout(config, type: type), capacity: capacity, allocator: engine.allocator)
+  func cache(_ type: CacheFormat = .f32, capacity: Int = 256) throws -> KVCache {
+    try KVCache(layout: try KVLayout(config, type: type), capacity: capacity, allocator: engine.allocator)
   }
 
   /// Computes tokens from a position on into a cache; their logits, one array for each.
@@ -65,7 +65,7 @@ struct FixtureModel {
   }
 
   /// The logits of all tokens, in pieces that end at `cuts`.
-  func logits(_ tokens: [Int32], cuts: [Int] = [], kv: ElementType = .f32) throws -> [[Float]] {
+  func logits(_ tokens: [Int32], cuts: [Int] = [], kv: CacheFormat = .f32) throws -> [[Float]] {
     let cache = try cache(kv)
     let pass = ForwardPass(config, engine: engine)
     var result: [[Float]] = []

@@ -70,7 +70,7 @@ import Testing
   @Test func aBlockThatTheBudgetRefusesLeavesTheCacheUsable() throws {
     let allocator = Allocator(limit: 1 << 20, host: nil)
     let model = try FixtureModel("llama2")
-    let layout = KVLayout(model.config, type: .f32)
+    let layout = try KVLayout(model.config, type: .f32)
     let cache = try KVCache(layout: layout, capacity: 100_000, allocator: allocator)
     #expect(failure { try cache.prepare(from: 0, to: 100_000) }.hasPrefix("outOfMemory: a block of the KV cache needs"))
     cache.truncate(to: 64)
@@ -81,7 +81,7 @@ import Testing
   @Test func aBlocksSizeFollowsFromTheModel() throws {
     let model = try FixtureModel("llama3")
     // 2 layers × (keys, values) × 2 heads × 64 positions × 8 numbers.
-    #expect(KVLayout(model.config, type: .f32).blockBytes == 2 * 2 * 2 * 64 * 8 * 4)
-    #expect(KVLayout(model.config, type: .bf16).blockBytes == 2 * 2 * 2 * 64 * 8 * 2)
+    try #expect(KVLayout(model.config, type: .f32).blockBytes == 2 * 2 * 2 * 64 * 8 * 4)
+    try #expect(KVLayout(model.config, type: .bf16).blockBytes == 2 * 2 * 2 * 64 * 8 * 2)
   }
 }

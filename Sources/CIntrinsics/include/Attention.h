@@ -63,15 +63,15 @@ BSK_INLINE float *bsk_totals(bsk_attention_scratch *s) { return (float *)s->tota
 BSK_INLINE float *bsk_most(bsk_attention_scratch *s) { return s->most; }
 BSK_INLINE float *bsk_corrections(bsk_attention_scratch *s) { return s->corrections; }
 BSK_INLINE float *bsk_scales(bsk_attention_scratch *s) { return s->scales; }
-BSK_INLINE const void *_Nonnull *_Nonnull bsk_queries(bsk_attention_scratch *s) { return (const void *_Nonnull *_Nonnull)s->queries; }
+BSK_INLINE const void *_Nonnull *_Nonnull bsk_queries(bsk_attention_scratch *s) {
+  return (const void *_Nonnull *_Nonnull)s->queries;
+}
 BSK_INLINE const void *_Nonnull *_Nonnull bsk_factor_rows(bsk_attention_scratch *s) {
   return (const void *_Nonnull *_Nonnull)s->factor_rows;
 }
 BSK_INLINE float *_Nonnull *_Nonnull bsk_outs(bsk_attention_scratch *s) { return (float *_Nonnull *_Nonnull)s->outs; }
 
-BSK_INLINE bsk_u32x16 bsk_load_u32_partial(const void *p, intptr_t n) {
-  return (bsk_u32x16)bsk_load_f32_partial(p, n);
-}
+BSK_INLINE bsk_u32x16 bsk_load_u32_partial(const void *p, intptr_t n) { return (bsk_u32x16)bsk_load_f32_partial(p, n); }
 
 BSK_INLINE void bsk_store_u8(void *p, bsk_u8x16 v) { __builtin_memcpy(p, &v, sizeof v); }
 

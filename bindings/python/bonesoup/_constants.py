@@ -4,7 +4,7 @@ from __future__ import annotations
 
 ABI_VERSION = 1
 
-FORMATS = {"f32": 1, "f16": 2, "bf16": 3}
+FORMATS = {"f32": 1, "f16": 2, "bf16": 3, "q8_0": 4, "q4_0": 5, "q8_128": 6}
 LOADS = {"map": 0, "copy": 1}
 VERIFICATIONS = {"checksums": 1, "finite": 2}
 GUARDS = {"reject": 0, "clamp": 1}

@@ -10,7 +10,7 @@ from bonesoup.cancel import Cancel
 if TYPE_CHECKING:
     from bonesoup._callbacks import LogitsHook, OnText, Progress
 
-Format = Literal["f32", "f16", "bf16"]
+Format = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q8_128"]
 BlendKind = Literal["auto", "folded", "live"]
 # By the names of objectives (one that is absent counts 0), or in their order.
 Preference = Union[Mapping[str, float], Sequence[float]]
