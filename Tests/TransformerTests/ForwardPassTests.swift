@@ -66,6 +66,24 @@ import Testing
         try plain.logits(plain.tokens, kv: CacheFormat(for: type))))
   }
 
+  @Test func bytesInTheCacheErrByLittleAndSplitsHaveTheSameBits() throws {
+    let model = try FixtureModel("qwen3")
+    let tokens = Array((model.tokens + model.tokens).prefix(100))
+    let whole = try model.logits(tokens, kv: .q8_0)
+    let expected = try model.logits(tokens)
+    #expect(relativeDistance(Array(whole.joined()), Array(expected.joined())) < 1e-2)
+    for cuts in [[1, 2, 30], [63], [64], [65, 66, 98]] {
+      #expect(sameBits(try model.logits(tokens, cuts: cuts, kv: .q8_0), whole), "\(cuts)")
+    }
+    let shared = try FixtureModel("qwen3", threads: 3)
+    #expect(sameBits(try shared.logits(tokens, cuts: [50], kv: .q8_0), whole))
+  }
+
+  @Test func bytesNeedHeadsOfAMultipleOf32() throws {
+    let model = try FixtureModel("llama3")
+    #expect(failure { try model.cache(.q8_0) }.contains("multiple of 32, and the model's is 8"))
+  }
+
   @Test(arguments: ["llama3-bf16", "mistral-f16"])
   func storedSixteenBitsAreUsedAsTheyAre(_ name: String) throws {
     let model = try FixtureModel(name)
