@@ -71,7 +71,7 @@ import Testing
     let tokens = Array((model.tokens + model.tokens).prefix(100))
     let whole = try model.logits(tokens, kv: .q8_0)
     let expected = try model.logits(tokens)
-    #expect(relativeDistance(Array(whole.joined()), Array(expected.joined())) < 1e-2)
+    #expect(relativeDistance(Array(whole.joined()), Array(expected.joined())) < 2e-2)
     for cuts in [[1, 2, 30], [63], [64], [65, 66, 98]] {
       #expect(sameBits(try model.logits(tokens, cuts: cuts, kv: .q8_0), whole), "\(cuts)")
     }
