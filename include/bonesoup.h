@@ -475,6 +475,8 @@ typedef struct bsoup_generate_options {
   bsoup_cancel *cancel;
   bsoup_progress_fn prefill_progress; /* share of the prompt that is computed */
   void *prefill_context;
+  uint32_t response_only; /* 1: the base alone reads the prompt, and the blend writes the response; see chapter 9 */
+  uint32_t reserved;      /* 0 */
 } bsoup_generate_options;
 
 void bsoup_generate_options_init(bsoup_generate_options *options, size_t struct_size);
@@ -531,6 +533,14 @@ bsoup_status bsoup_generation_get_info(bsoup_generation *generation, bsoup_gener
  * computed by bsoup_decode (chapter 10) or bsoup_session_generate. A session that is not empty has pending tokens or the
  * logits of its last one. "Calls that change a session" are append, rewind, set_blend, generate, begin, decode, next and
  * free, also when they fail.
+ *
+ * A *response-only* generation (response_only in its options, to bsoup_session_begin or bsoup_session_generate) lets the base
+ * alone, the soup's own weights, compute all tokens before the last one of the prompt; from that token on, whose logits
+ * give the first new one, the blend computes. So one computed prompt serves any number of preferences: fork the session, and
+ * set the blend of each fork with BSOUP_RECOMPUTE, which keeps what the base has computed. It is another model than
+ * the blend for the whole text, and backbones should be trained that way. The position where the blend comes in stays, over
+ * rewinds to tokens before it too, until another response-only generation moves it or a rewind to 0 drops it; tokens
+ * that were computed by another than is right now are pending again.
  */
 
 typedef struct bsoup_session bsoup_session;
@@ -572,7 +582,7 @@ bsoup_status bsoup_session_rewind(bsoup_session *session, size_t count);
 bsoup_status bsoup_session_fork(bsoup_session *session, bsoup_session **fork);
 
 enum {
-  /* The tokens so far are computed again: the bits of a fresh session. */
+  /* The tokens so far are computed again, but for the base's in a response-only text: the bits of a fresh session. */
   BSOUP_RECOMPUTE = 0,
   /* The old blend's KV cache and logits are kept: microseconds. The session's fingerprint becomes a hash over the old one,
    * the position and the new blend's. */
@@ -592,6 +602,7 @@ typedef struct bsoup_session_info {
   uint64_t context;        /* positions at most */
   uint64_t memory;         /* bytes of KV held, shared ones included */
   char fingerprint[72];    /* over the blend's and the KV format; see BSOUP_CONTINUE */
+  uint64_t response_start; /* positions before it are the base's; 0: none */
 } bsoup_session_info;
 
 /* Also: BUSY. */
@@ -644,9 +655,9 @@ bsoup_status bsoup_decode(bsoup_session *const *sessions, size_t count, const bs
  * the last decode, or not kept: see all_logits). */
 bsoup_status bsoup_session_logits(bsoup_session *session, int64_t position, const float **logits, size_t *count);
 
-/* Begins a generation for bsoup_session_next: sampling, stops, limits (NULL: the defaults). It ends when it finishes, with
- * the next begin, rewind or bsoup_session_generate, or with the session. Of the options `on_text`, `tokenize`, `context`,
- * `kv_format`, `cancel` and the prefill's progress do not matter here. Also: BUSY. */
+/* Begins a generation for bsoup_session_next: sampling, stops, limits (NULL: the defaults); with response_only, the tokens so
+ * far are its prompt. It ends when it finishes, with the next begin, rewind or bsoup_session_generate, or with the session. Of the options `on_text`, `tokenize`, `context`,
+ * `kv_format`, `cancel` and the prefill's progress do not matter here. Also: BUSY; NOT_READY (response_only, and no tokens). */
 bsoup_status bsoup_session_begin(bsoup_session *session, const bsoup_generate_options *options);
 
 typedef struct bsoup_step {

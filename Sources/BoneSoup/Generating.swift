@@ -17,7 +17,8 @@ private var generateDefaults: bsoup_generate_options {
     struct_size: UInt32(MemoryLayout<bsoup_generate_options>.size), max_tokens: 256, sampling: nil, stop_strings: nil,
     stop_tokens: nil, stop_string_count: 0, stop_token_count: 0, ignore_end: 0,
     tokenize: UInt32(BSOUP_TOKENIZE_SPECIAL), context: 0, kv_format: UInt32(BSOUP_FORMAT_DEFAULT), on_text: nil,
-    text_context: nil, cancel: nil, prefill_progress: nil, prefill_context: nil)
+    text_context: nil, cancel: nil, prefill_progress: nil, prefill_context: nil, response_only: 0,
+    reserved: 0)
 }
 
 @c @implementation
@@ -77,12 +78,15 @@ struct GenerateRequest {
   let flags: TokenizeFlags
 
   init(_ pointer: UnsafePointer<bsoup_generate_options>?) throws(BoneSoupError) {
-    raw = try Structs.read(pointer, generateDefaults, "bsoup_generate_options")
+    raw = try Structs.read(
+      pointer, generateDefaults, "bsoup_generate_options", added: \bsoup_generate_options.response_only)
+    try Structs.requireZero(raw.reserved, "bsoup_generate_options")
     let sampling = try Structs.read(raw.sampling, samplingDefaults, "bsoup_sampling_options")
     var options = GenerationOptions()
     options.maximumTokens = Int(raw.max_tokens)
     options.sampling = try SamplingOptions(sampling)
     options.ignoresEnd = try Arguments.flag(raw.ignore_end, "ignore_end")
+    options.isResponseOnly = try Arguments.flag(raw.response_only, "response_only")
     guard raw.stop_string_count <= StopMatcher.maximumStrings else {
       throw .invalidArgument(
         "there are \(raw.stop_string_count) stop strings; at most \(StopMatcher.maximumStrings) are taken")

@@ -17,44 +17,55 @@ enum Structs {
     UnsafeMutableRawPointer(target).storeBytes(of: UInt32(size), as: UInt32.self)
   }
 
-  /// The host's options; the defaults for NULL.
+  /// The host's options; the defaults for NULL, and in the fields that the host's header does not have.
+  ///
+  /// - Parameter oldest: the first field that was added after 1.0; nil: none was.
   static func read<Options>(
-    _ source: UnsafePointer<Options>?, _ defaults: Options, _ name: StaticString
+    _ source: UnsafePointer<Options>?, _ defaults: Options, _ name: StaticString,
+    added oldest: PartialKeyPath<Options>? = nil
   ) throws(BoneSoupError) -> Options {
     guard let source else { return defaults }
     let known = MemoryLayout<Options>.size
+    let least = oldest.flatMap { MemoryLayout<Options>.offset(of: $0) } ?? known
     let size = Int(UnsafeRawPointer(source).load(as: UInt32.self))
-    guard size >= known, size <= largest else {
+    guard size >= least, size <= largest else {
       throw .invalidArgument(
-        "struct_size of \(name) is \(size), not \(known) or more: call \(name)_init before changing its fields")
+        "struct_size of \(name) is \(size), not \(least) or more: call \(name)_init before changing its fields")
     }
     let bytes = UnsafeRawBufferPointer(start: source, count: size)
-    guard bytes[known...].allSatisfy({ $0 == 0 }) else {
+    guard bytes.dropFirst(known).allSatisfy({ $0 == 0 }) else {
       throw .unsupported("\(name) sets a field that this version of the library does not know")
     }
-    return source.pointee
+    var options = defaults
+    withUnsafeMutableBytes(of: &options) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(known))) }
+    return options
   }
 
   /// Fills the host's info struct as far as it is long.
+  ///
+  /// - Parameter oldest: as in `read`.
   static func write<Info>(
-    _ value: Info, to target: UnsafeMutablePointer<Info>?, _ name: StaticString
+    _ value: Info, to target: UnsafeMutablePointer<Info>?, _ name: StaticString,
+    added oldest: PartialKeyPath<Info>? = nil
   ) throws(BoneSoupError) {
-    let (target, size) = try check(target, name)
+    let (target, size) = try check(target, name, added: oldest)
     memset(target, 0, size)
-    target.pointee = value
+    withUnsafeBytes(of: value) { bytes in
+      if let start = bytes.baseAddress { memcpy(target, start, min(size, bytes.count)) }
+    }
     UnsafeMutableRawPointer(target).storeBytes(of: UInt32(MemoryLayout<Info>.size), as: UInt32.self)
   }
 
   /// The host's info struct and its size, where `write` can fill it.
   @discardableResult static func check<Info>(
-    _ target: UnsafeMutablePointer<Info>?, _ name: StaticString
+    _ target: UnsafeMutablePointer<Info>?, _ name: StaticString, added oldest: PartialKeyPath<Info>? = nil
   ) throws(BoneSoupError) -> (target: UnsafeMutablePointer<Info>, size: Int) {
     let target = try Arguments.required(target, name)
-    let known = MemoryLayout<Info>.size
+    let least = oldest.flatMap { MemoryLayout<Info>.offset(of: $0) } ?? MemoryLayout<Info>.size
     let size = Int(UnsafeRawPointer(target).load(as: UInt32.self))
-    guard size >= known, size <= largest else {
+    guard size >= least, size <= largest else {
       throw .invalidArgument(
-        "struct_size of \(name) is \(size), not \(known) or more: set it to sizeof before the call")
+        "struct_size of \(name) is \(size), not \(least) or more: set it to sizeof before the call")
     }
     return (target, size)
   }

@@ -29,7 +29,7 @@ public struct Decoding {
     let base: BaseModel
     let engine: Engine
     let weights: ModelWeights
-    let adapters: AdapterSet?
+    var adapters: AdapterSet?
     var tasks: [Task]
   }
 
@@ -55,6 +55,7 @@ public struct Decoding {
       let groups = try decoding.groups(sessions)
       try monitor.report(0)
       for var group in groups {
+        group.tasks.removeAll { decoding.failures[$0.index] != nil }
         do throws(BoneSoupError) {
           try decoding.compute(&group)
         } catch {
@@ -85,34 +86,45 @@ public struct Decoding {
     ends = share(sessions)
     let turn = Self.turns.wrappingAdd(1, ordering: .relaxed).newValue
     for (index, session) in sessions.enumerated() where ends[index] > session.computed {
-      let blend = session.blend
       let task = Task(session: session, index: index, end: ends[index])
       session.lastTurn = turn
       do throws(BoneSoupError) {
-        let weights = try blend.weights()
+        let weights = try session.blend.weights()
+        let base = session.blend.soup.base.weights
         try prepare(task)
-        let adapters = blend.adapters
-        if let place = groups.firstIndex(where: {
-          $0.weights === weights && ($0.adapters === adapters || adapters == nil || $0.adapters == nil)
-        }) {
-          if groups[place].adapters == nil, adapters != nil {
-            groups[place] = Group(
-              base: blend.soup.base, engine: session.engine, weights: weights, adapters: adapters,
-              tasks: groups[place].tasks + [task])
-          } else {
-            groups[place].tasks.append(task)
-          }
-        } else {
-          groups.append(
-            Group(
-              base: blend.soup.base, engine: session.engine, weights: weights, adapters: adapters, tasks: [task]))
+        if session.computed < session.responseStart, weights !== base {
+          Self.add(
+            Task(session: session, index: index, end: min(task.end, session.responseStart)), base, nil, to: &groups)
+        }
+        if task.end > session.responseStart || weights === base {
+          Self.add(task, weights, session.blend.adapters, to: &groups)
         }
         total += task.end - session.computed
       } catch {
         failures[index] = error
       }
     }
-    return groups
+    // The base's part of a response-only text comes before the rest of it, which looks back at it.
+    return groups.filter { $0.weights === $0.base.weights } + groups.filter { $0.weights !== $0.base.weights }
+  }
+
+  /// Puts a task with those that share its weights.
+  private static func add(
+    _ task: Task, _ weights: ModelWeights, _ adapters: AdapterSet?, to groups: inout [Group]
+  ) {
+    guard
+      let place = groups.firstIndex(where: {
+        $0.weights === weights && ($0.adapters === adapters || adapters == nil || $0.adapters == nil)
+      })
+    else {
+      groups.append(
+        Group(
+          base: task.session.blend.soup.base, engine: task.session.engine, weights: weights, adapters: adapters,
+          tasks: [task]))
+      return
+    }
+    groups[place].tasks.append(task)
+    groups[place].adapters = groups[place].adapters ?? adapters
   }
 
   /// How far each session goes: all the way, or an equal share of the rows allowed.
@@ -152,7 +164,8 @@ public struct Decoding {
         for position in session.computed..<end {
           rows.append(
             Row(
-              token: session.tokens[position], position: position, cache: session.cache, gains: session.blend.gains,
+              token: session.tokens[position], position: position, cache: session.cache,
+              gains: position < session.responseStart ? nil : session.blend.gains,
               logits: session.kept.destination(after: position)))
         }
         ends.append((session, end))

@@ -13,6 +13,8 @@ public struct GenerationOptions {
   public var stopTokens: [Int32] = []
   public var ignoresEnd = false
   public var hook: Hook?
+  /// The base alone computes the prompt; the blend comes in at its last token, whose logits give the first new one.
+  public var isResponseOnly = false
 
   public static let maximumStopTokens = 256
 

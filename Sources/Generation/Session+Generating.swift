@@ -12,8 +12,17 @@ extension Session {
   }
 
   /// Begins a generation that `next` carries on; one that was begun before is ended.
+  ///
+  /// The tokens so far are the prompt.
   public func begin(_ options: GenerationOptions) throws(BoneSoupError) {
-    generation = try RunningGeneration(options, on: self)
+    let next = try RunningGeneration(options, on: self)
+    if options.isResponseOnly {
+      guard tokenCount > 0 else {
+        throw .notReady("the session is empty: a response-only blend needs the prompt before the generation begins")
+      }
+      startResponse(at: tokenCount - 1)
+    }
+    generation = next
   }
 
   /// Chooses one token from the last logits and appends it.
@@ -46,6 +55,7 @@ extension Session {
       throw .notReady(
         "the session and the prompt are empty, and the tokenizer adds nothing: there is nothing to follow")
     }
+    if options.isResponseOnly { startResponse(at: tokenCount - 1) }
     self.generation = generation
     let start = monotonicSeconds()
     result.prefilledTokenCount = pendingCount

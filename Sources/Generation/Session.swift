@@ -27,6 +27,8 @@ public final class Session: @unchecked Sendable {
   /// The run of `Decoding` that last computed something of it.
   var lastTurn: UInt64 = 0
   var stretches: [Stretch]
+  /// Positions before this one are computed by the base alone, those from it on by the blend; 0 is the blend everywhere.
+  public private(set) var responseStart = 0
   /// The generation that was begun, until it is ended.
   public internal(set) var generation: RunningGeneration?
   /// Of the call that is using the session.
@@ -55,6 +57,7 @@ public final class Session: @unchecked Sendable {
       capacity: other.tokens.count, allocator: other.engine.allocator, purpose: "a session's tokens")
     try tokens.append(contentsOf: other.tokens.span)
     computed = other.computed
+    responseStart = other.responseStart
     kept = try other.kept.copyOfLast()
     stretches = other.stretches
   }
@@ -139,6 +142,7 @@ public final class Session: @unchecked Sendable {
       throw .invalidArgument("the session has \(tokens.count) tokens and cannot be rewound to \(count)")
     }
     generation = nil
+    if count == 0 { responseStart = 0 }
     tokens.truncate(to: count)
     forgetFrom(min(computed, max(count - 1, 0)))
   }
@@ -160,9 +164,41 @@ public final class Session: @unchecked Sendable {
     _ = try next.weights()
     blend = next
     switch policy {
-    case .recompute: forgetFrom(0)
+    case .recompute: if responseStart > 0 { keepWhatAgrees() } else { forgetFrom(0) }
     case .keepGoing: continueStretch()
     }
+  }
+
+  /// Makes the blend response-only: it computes from this position on, and the base alone what is before it. Positions that
+  /// were computed by another than is right now are pending again.
+  func startResponse(at position: Int) {
+    responseStart = position
+    keepWhatAgrees()
+  }
+
+  /// Drops what was computed by another than is right now, and all after it.
+  private func keepWhatAgrees() {
+    let agreement = agreement
+    if agreement < computed { forgetFrom(agreement) } else { continueStretch() }
+  }
+
+  /// Whose keys and values a position should have.
+  private func fingerprint(at position: Int) -> Fingerprint {
+    position < responseStart ? blend.soup.baseFingerprint : blend.fingerprint
+  }
+
+  /// How many of the first computed positions were computed by whom they should be.
+  private var agreement: Int {
+    var agreed = 0
+    for (index, stretch) in stretches.enumerated() {
+      let end = min(computed, index + 1 < stretches.count ? stretches[index + 1].start : computed)
+      let middle = min(max(stretch.start, responseStart), end)
+      for part in [stretch.start..<middle, middle..<max(end, middle)] where !part.isEmpty {
+        if stretch.fingerprint != fingerprint(at: part.lowerBound) { return agreed }
+        agreed = part.upperBound
+      }
+    }
+    return agreed
   }
 
   /// Drops keys, values and logits from a position on.
@@ -176,9 +212,10 @@ public final class Session: @unchecked Sendable {
 
   /// What is computed from here on is the present blend's.
   private func continueStretch() {
-    if let last = stretches.last, last.start >= computed { stretches.removeLast() }
-    if stretches.last?.fingerprint != blend.fingerprint {
-      stretches.append(Stretch(start: computed, fingerprint: blend.fingerprint))
+    while let last = stretches.last, last.start >= computed { stretches.removeLast() }
+    for start in computed < responseStart ? [computed, responseStart] : [computed] {
+      let next = fingerprint(at: start)
+      if stretches.last?.fingerprint != next { stretches.append(Stretch(start: start, fingerprint: next)) }
     }
   }
 

@@ -58,7 +58,8 @@ public final class Blend: Sendable {
     let plan = try soup.plan(request)
     self.soup = soup
     self.plan = plan
-    fingerprint = Self.fingerprint(soup, plan, request.layerMultipliers)
+    fingerprint = soup.fingerprint(
+      kind: plan.kind, type: plan.type, coefficients: plan.resolution.coefficients, request.layerMultipliers)
     let share = ProgressShare()
     foldProgress = share
     guard plan.kind == .folded else {
@@ -119,19 +120,6 @@ public final class Blend: Sendable {
       }
       return try result.get()
     }
-  }
-
-  private static func fingerprint(_ soup: Soup, _ plan: Plan, _ multipliers: [Float]?) -> Fingerprint {
-    var builder = FingerprintBuilder(domain: "blend")
-    builder.add("soup", fingerprint: soup.fingerprint)
-    builder.add("method", text: "linear")
-    builder.add("coefficients", doubles: plan.resolution.coefficients)
-    builder.add("kind, type", integers: [Int64(plan.kind.rawValue), Int64(plan.type.rawValue)])
-    builder.add("instruction set", text: soup.engine.kernels.instructionSet.rawValue)
-    if let multipliers, multipliers.contains(where: { $0 != 1 }) {
-      builder.add("layer multipliers", doubles: multipliers.map(Double.init))
-    }
-    return builder.fingerprint
   }
 }
 
