@@ -534,13 +534,13 @@ bsoup_status bsoup_generation_get_info(bsoup_generation *generation, bsoup_gener
  * logits of its last one. "Calls that change a session" are append, rewind, set_blend, generate, begin, decode, next and
  * free, also when they fail.
  *
- * A *response-only* generation (response_only in its options, to bsoup_session_begin or bsoup_session_generate) lets the base
- * alone, the soup's own weights, compute all tokens before the last one of the prompt; from that token on, whose logits
- * give the first new one, the blend computes. So one computed prompt serves any number of preferences: fork the session, and
- * set the blend of each fork with BSOUP_RECOMPUTE, which keeps what the base has computed. It is another model than
- * the blend for the whole text, and backbones should be trained that way. The position where the blend comes in stays, over
- * rewinds to tokens before it too, until another response-only generation moves it or a rewind to 0 drops it; tokens
- * that were computed by another than is right now are pending again.
+ * A *response-only* generation (response_only in its options, to bsoup_session_begin or bsoup_session_generate) lets the
+ * base alone, the soup's own weights, compute all tokens before the last one of the prompt; from that token on, whose
+ * logits give the first new one, the blend computes. So one computed prompt serves any number of preferences: fork the
+ * session, and set the blend of each fork with BSOUP_RECOMPUTE, which keeps what the base has computed. It is another
+ * model than the blend for the whole text, and backbones should be trained that way. The position where the blend comes
+ * in stays, over rewinds to tokens before it too, until another response-only generation moves it or a rewind to 0 drops
+ * it; tokens that were computed by another than is right now are pending again.
  */
 
 typedef struct bsoup_session bsoup_session;
@@ -655,9 +655,11 @@ bsoup_status bsoup_decode(bsoup_session *const *sessions, size_t count, const bs
  * the last decode, or not kept: see all_logits). */
 bsoup_status bsoup_session_logits(bsoup_session *session, int64_t position, const float **logits, size_t *count);
 
-/* Begins a generation for bsoup_session_next: sampling, stops, limits (NULL: the defaults); with response_only, the tokens so
- * far are its prompt. It ends when it finishes, with the next begin, rewind or bsoup_session_generate, or with the session. Of the options `on_text`, `tokenize`, `context`,
- * `kv_format`, `cancel` and the prefill's progress do not matter here. Also: BUSY; NOT_READY (response_only, and no tokens). */
+/* Begins a generation for bsoup_session_next: sampling, stops, limits (NULL: the defaults); with response_only the tokens
+ * so far are its prompt. It ends when it finishes, with the next begin, rewind or bsoup_session_generate, or with the
+ * session. Tokens appended between its steps are context, and no part of its text. Of the options `on_text`, `tokenize`,
+ * `context`, `kv_format`, `cancel` and the prefill's progress do not matter here. Also: BUSY; NOT_READY (response_only,
+ * and no tokens). */
 bsoup_status bsoup_session_begin(bsoup_session *session, const bsoup_generate_options *options);
 
 typedef struct bsoup_step {

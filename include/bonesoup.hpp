@@ -580,6 +580,7 @@ struct GenerateOptions {
   const Cancel *cancel = nullptr;
   Progress prefill_progress = nullptr;
   Generation *partial = nullptr; /* gets the text so far where the call fails or a callback throws on the way */
+  bool response_only = false;    /* the base alone reads the prompt, and the blend writes the response */
 };
 
 struct SessionOptions {
@@ -797,6 +798,7 @@ struct GenerateCall {
     options.cancel = handle_of(given.cancel);
     options.prefill_progress = prefill.function();
     options.prefill_context = &prefill;
+    options.response_only = given.response_only;
   }
   GenerateCall(const GenerateCall &) = delete;
 

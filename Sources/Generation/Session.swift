@@ -192,8 +192,9 @@ public final class Session: @unchecked Sendable {
     var agreed = 0
     for (index, stretch) in stretches.enumerated() {
       let end = min(computed, index + 1 < stretches.count ? stretches[index + 1].start : computed)
+      guard stretch.start < end else { break }  // of positions that are still to be computed
       let middle = min(max(stretch.start, responseStart), end)
-      for part in [stretch.start..<middle, middle..<max(end, middle)] where !part.isEmpty {
+      for part in [stretch.start..<middle, middle..<end] where !part.isEmpty {
         if stretch.fingerprint != fingerprint(at: part.lowerBound) { return agreed }
         agreed = part.upperBound
       }

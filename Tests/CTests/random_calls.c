@@ -74,6 +74,7 @@ static bsoup_generate_options *generation_options(void) {
   how->stop_token_count = sound ? below(4) : number(300);
   for (i = 0; i < 300; i++)
     ends[i] = sound ? (int32_t)below(1280) : (int32_t)bits();
+  how->response_only = one_in(4) ? number(2) : 0;
   how->on_text = one_in(2) ? on_text : NULL;
   how->cancel = one_in(4) ? pick(CANCEL) : NULL;
   how->prefill_progress = one_in(2) ? on_progress : NULL;

@@ -207,6 +207,73 @@ static void a_session_freed_by_its_callback_ends_as_usual(void) {
   bsoup_blend_free(blend);
 }
 
+static const float *last_logits_of(bsoup_session *session) {
+  const float *logits = NULL;
+  size_t count = 0;
+  OK(bsoup_session_logits(session, -1, &logits, &count));
+  CHECK(count == 288);
+  return logits;
+}
+
+static bsoup_session_info info_of(bsoup_session *session) {
+  bsoup_session_info info;
+  info.struct_size = sizeof info;
+  OK(bsoup_session_get_info(session, &info));
+  return info;
+}
+
+/* The base computes the prompt once; forks go on from it with a blend each, as the base's own sessions do by CONTINUE. */
+static void one_prompt_serves_many_preferences(void) {
+  static const double points[3][3] = {{1, 0, 0}, {0, 1, 0}, {0.2, 0.3, 0.5}}, none[3] = {0, 0, 0};
+  bsoup_blend *base = blend_of_coefficients(lora, BSOUP_BLEND_LIVE, none, 3);
+  bsoup_session *prompt, *hand, *fork = NULL;
+  bsoup_generate_options how;
+  size_t i, kind;
+  bsoup_generate_options_init(&how, sizeof how);
+  how.response_only = 1;
+  how.ignore_end = 1;
+  how.max_tokens = 8;
+  for (kind = BSOUP_BLEND_FOLDED; kind <= BSOUP_BLEND_LIVE; kind++) {
+    bsoup_blend *first = blend_of_coefficients(lora, (uint32_t)kind, points[0], 3);
+    prompt = new_session(first);
+    FAILS(BSOUP_NOT_READY, bsoup_session_begin(prompt, &how));
+    OK(bsoup_session_append(prompt, tokens, 30));
+    OK(bsoup_session_begin(prompt, &how));
+    OK(decode_one(prompt));
+    CHECK(info_of(prompt).response_start == 29);
+    for (i = 0; i < 3; i++) {
+      bsoup_blend *blend = blend_of_coefficients(lora, (uint32_t)kind, points[i], 3);
+      bsoup_generation *answer = NULL, *expected = NULL;
+      OK(bsoup_session_fork(prompt, &fork));
+      OK(bsoup_session_set_blend(fork, blend, BSOUP_RECOMPUTE));
+      CHECK(info_of(fork).computed_count >= 29);
+      OK(decode_one(fork));
+      hand = new_session(base);
+      OK(bsoup_session_append(hand, tokens, 29));
+      OK(decode_one(hand));
+      OK(bsoup_session_set_blend(hand, blend, BSOUP_CONTINUE));
+      OK(bsoup_session_append(hand, tokens + 29, 1));
+      OK(decode_one(hand));
+      CHECK(!memcmp(last_logits_of(fork), last_logits_of(hand), 288 * sizeof(float)));
+      CHECK(!strcmp(info_of(fork).fingerprint, info_of(hand).fingerprint));
+      OK(bsoup_session_generate(fork, NULL, 0, &how, &answer));
+      how.response_only = 0;
+      OK(bsoup_session_generate(hand, NULL, 0, &how, &expected));
+      how.response_only = 1;
+      CHECK(result_of(answer).token_count == 8 && result_of(expected).token_count == 8);
+      CHECK(!memcmp(result_of(answer).tokens, result_of(expected).tokens, 8 * sizeof(int32_t)));
+      bsoup_generation_free(answer);
+      bsoup_generation_free(expected);
+      bsoup_session_free(fork);
+      bsoup_session_free(hand);
+      bsoup_blend_free(blend);
+    }
+    bsoup_session_free(prompt);
+    bsoup_blend_free(first);
+  }
+  bsoup_blend_free(base);
+}
+
 int main(void) {
   check_time_limit();
   tokens = read_tokens(fixture("models/llama3/expected.safetensors"), "tokens", &token_count);
@@ -214,6 +281,7 @@ int main(void) {
   RUN(forks_share_and_part);
   RUN(a_rewind_leaves_no_trace);
   RUN(a_session_at_work_is_busy);
+  RUN(one_prompt_serves_many_preferences);
   RUN(a_session_freed_by_its_callback_ends_as_usual);
   bsoup_soup_free(lora);
   free(tokens);

@@ -97,21 +97,23 @@ static const struct options {
   const char *name;
   size_t size;
   size_t reserved; /* offset of the reserved field; 0: none */
+  size_t oldest;   /* its size in 1.0; 0: as now */
   void (*init)(void *it, size_t size);
   bsoup_status (*use)(const void *it);
 } options[] = {
-    {"engine", sizeof(bsoup_engine_options), 0, init_engine, use_engine},
-    {"open", sizeof(bsoup_open_options), offsetof(bsoup_open_options, reserved), init_open, use_open},
-    {"objective", sizeof(bsoup_objective_options), 0, init_objective, use_objective},
-    {"blend", sizeof(bsoup_blend_options), 0, init_blend, use_blend},
-    {"sampling", sizeof(bsoup_sampling_options), offsetof(bsoup_sampling_options, reserved), init_sampling,
+    {"engine", sizeof(bsoup_engine_options), 0, 0, init_engine, use_engine},
+    {"open", sizeof(bsoup_open_options), offsetof(bsoup_open_options, reserved), 0, init_open, use_open},
+    {"objective", sizeof(bsoup_objective_options), 0, 0, init_objective, use_objective},
+    {"blend", sizeof(bsoup_blend_options), 0, 0, init_blend, use_blend},
+    {"sampling", sizeof(bsoup_sampling_options), offsetof(bsoup_sampling_options, reserved), 0, init_sampling,
      use_sampling},
-    {"generate", sizeof(bsoup_generate_options), 0, init_generate, use_generate},
-    {"session", sizeof(bsoup_session_options), offsetof(bsoup_session_options, reserved), init_session, use_session},
-    {"decode", sizeof(bsoup_decode_options), offsetof(bsoup_decode_options, reserved), init_decode, use_decode},
-    {"export", sizeof(bsoup_export_options), offsetof(bsoup_export_options, reserved), init_export, use_export},
-    {"factor", sizeof(bsoup_factor_options), 0, init_factor, use_factor},
-    {"compare", sizeof(bsoup_compare_options), offsetof(bsoup_compare_options, reserved), init_compare, use_compare},
+    {"generate", sizeof(bsoup_generate_options), offsetof(bsoup_generate_options, reserved),
+     offsetof(bsoup_generate_options, response_only), init_generate, use_generate},
+    {"session", sizeof(bsoup_session_options), offsetof(bsoup_session_options, reserved), 0, init_session, use_session},
+    {"decode", sizeof(bsoup_decode_options), offsetof(bsoup_decode_options, reserved), 0, init_decode, use_decode},
+    {"export", sizeof(bsoup_export_options), offsetof(bsoup_export_options, reserved), 0, init_export, use_export},
+    {"factor", sizeof(bsoup_factor_options), 0, 0, init_factor, use_factor},
+    {"compare", sizeof(bsoup_compare_options), offsetof(bsoup_compare_options, reserved), 0, init_compare, use_compare},
 };
 
 static uint32_t stated_size(const void *it) {
@@ -122,7 +124,7 @@ static uint32_t stated_size(const void *it) {
 
 static void test_options(const struct options *kind) {
   char bytes[512];
-  uint32_t size = (uint32_t)kind->size, small, one = 1;
+  uint32_t size = (uint32_t)(kind->oldest ? kind->oldest : kind->size), small, one = 1;
   size_t i;
   NEED(kind->size + TAIL <= sizeof bytes);
 
@@ -139,6 +141,12 @@ static void test_options(const struct options *kind) {
     CHECK(bytes[i] == (char)0xAA);
   bytes[kind->size + TAIL - 1] = 1;
   FAILS_SAYING(BSOUP_UNSUPPORTED, name("%s_options", kind->name), kind->use(bytes));
+
+  /* Of a program that was built with the header of 1.0: what lies behind its struct is not looked at. */
+  memset(bytes, 0xAA, sizeof bytes);
+  kind->init(bytes, size);
+  CHECK(stated_size(bytes) == size && bytes[size] == (char)0xAA);
+  OK(kind->use(bytes));
 
   /* Too small to be of any version. */
   for (small = 0; small < size; small += small < 4 ? 1 : size - 5) {
@@ -185,6 +193,7 @@ static void defaults_are_as_documented(void) {
   bsoup_generate_options_init(&generate, sizeof generate);
   CHECK(generate.max_tokens == 256 && generate.tokenize == BSOUP_TOKENIZE_SPECIAL && !generate.sampling);
   CHECK(!generate.on_text && !generate.cancel && !generate.stop_strings && !generate.stop_tokens);
+  CHECK(!generate.response_only && !generate.reserved);
   memset(&export, 0xAA, sizeof export);
   bsoup_export_options_init(&export, sizeof export);
   CHECK(export.kind == BSOUP_EXPORT_FOLDER && !export.format && !export.rank && !export.shard_size);
@@ -219,18 +228,19 @@ static const struct info {
   const char *name;
   size_t size;
   bsoup_status (*get)(void *it);
-  int optional; /* NULL is "not wanted" */
+  int optional;  /* NULL is "not wanted" */
+  size_t oldest; /* its size in 1.0; 0: as now */
 } infos[] = {
-    {"soup", sizeof(bsoup_soup_info), get_soup, 0},
-    {"objective", sizeof(bsoup_objective_info), get_objective, 0},
-    {"backbone", sizeof(bsoup_backbone_info), get_backbone, 0},
-    {"blend", sizeof(bsoup_blend_info), get_blend, 0},
-    {"solution", sizeof(bsoup_blend_info), get_solution, 1},
-    {"generation", sizeof(bsoup_generation_info), get_generation, 0},
-    {"session", sizeof(bsoup_session_info), get_session, 0},
-    {"step", sizeof(bsoup_step), get_step, 0},
-    {"comparison", sizeof(bsoup_comparison_info), get_comparison, 0},
-    {"compared tensor", sizeof(bsoup_compared_tensor), get_compared, 0},
+    {"soup", sizeof(bsoup_soup_info), get_soup, 0, 0},
+    {"objective", sizeof(bsoup_objective_info), get_objective, 0, 0},
+    {"backbone", sizeof(bsoup_backbone_info), get_backbone, 0, 0},
+    {"blend", sizeof(bsoup_blend_info), get_blend, 0, 0},
+    {"solution", sizeof(bsoup_blend_info), get_solution, 1, 0},
+    {"generation", sizeof(bsoup_generation_info), get_generation, 0, 0},
+    {"session", sizeof(bsoup_session_info), get_session, 0, offsetof(bsoup_session_info, response_start)},
+    {"step", sizeof(bsoup_step), get_step, 0, 0},
+    {"comparison", sizeof(bsoup_comparison_info), get_comparison, 0, 0},
+    {"compared tensor", sizeof(bsoup_compared_tensor), get_compared, 0, 0},
 };
 
 static void test_info(const struct info *kind) {
@@ -253,6 +263,14 @@ static void test_info(const struct info *kind) {
   CHECK(stated_size(bytes) == kind->size);
   for (i = (uint32_t)kind->size; i < size; i++)
     CHECK(bytes[i] == 0);
+  for (i = size; i < sizeof bytes; i++)
+    CHECK(bytes[i] == (char)0xAA);
+
+  size = (uint32_t)(kind->oldest ? kind->oldest : kind->size);
+  memset(bytes, 0xAA, sizeof bytes);
+  memcpy(bytes, &size, sizeof size);
+  OK(kind->get(bytes));
+  CHECK(stated_size(bytes) == kind->size);
   for (i = size; i < sizeof bytes; i++)
     CHECK(bytes[i] == (char)0xAA);
 

@@ -183,6 +183,26 @@ import Transformer
     try expectSame(session, fresh)
   }
 
+  @Test(arguments: Case.all) func itMayBeginAgainBeforeThePromptIsComputed(_ example: Case) throws {
+    let soup = try example.open()
+    let prompt = try Self.prompt()
+    let session = try soup.session(example.points[0], example.kind)
+    try session.append(Array(prompt.prefix(10)))
+    try session.begin(Self.options())
+    try session.append(Array(prompt[10...]))
+    for rows in [nil, 4, 12, 20] as [Int?] {
+      var options = Decoding.Options()
+      options.maximumRows = rows
+      if rows != nil { #expect(Decoding.run([session], options: options, monitor: .none)[0] == nil) }
+      try session.begin(Self.options())
+      try session.set(try soup.blend(example.points[1], example.kind), policy: .recompute)
+    }
+    try session.compute()
+    let fresh = try soup.session(example.points[1], example.kind)
+    try response(fresh, prompt)
+    try expectSame(session, fresh)
+  }
+
   @Test func aPromptIsNeeded() throws {
     let session = try openSoup(Fixtures.soup("llama3-lora")).session([1, 0, 0])
     #expect(failure { try session.begin(Self.options()) }.hasPrefix("notReady: the session is empty"))

@@ -118,6 +118,7 @@ def generate_options(how: GenerateOptions, callbacks: Callbacks) -> Any:
     ends = tokens(how.get("stop_tokens", ()))
     wish.stop_tokens, wish.stop_token_count = ends, len(ends)
     wish.ignore_end = how.get("ignore_end", False)
+    wish.response_only = how.get("response_only", False)
     wish.tokenize = tokenize_flags(how.get("special", True), how.get("parse_special", False))
     on_text = how.get("on_text")
     if on_text is not None:

@@ -168,6 +168,8 @@ class GenerateOptions(Structure):
         ("cancel", c_void_p),
         ("prefill_progress", ProgressFn),
         ("prefill_context", c_void_p),
+        ("response_only", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -212,6 +214,7 @@ class SessionInfo(Structure):
         ("context", c_uint64),
         ("memory", c_uint64),
         ("fingerprint", c_char * 72),
+        ("response_start", c_uint64),
     ]
 
 

@@ -50,6 +50,8 @@ class SessionInfo:
     kv_format: str
     # Over the blend's and the KV format, and changes of blend with "continue".
     fingerprint: str
+    # Positions before it are computed by the base alone (response_only); 0: none.
+    response_start: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Session(Handle):
             memory=raw.memory,
             kv_format=name_of(_constants.FORMATS, raw.kv_format),
             fingerprint=raw.fingerprint.decode(),
+            response_start=raw.response_start,
         )
 
     @property

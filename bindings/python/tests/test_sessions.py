@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy
 import pytest
@@ -293,3 +294,27 @@ def test_keys_and_values_in_16_bits_are_near() -> None:
                 error = numpy.linalg.norm(last_logits(session) - exact[-1]) / numpy.linalg.norm(exact[-1])
                 assert 0 < error < 2e-2
                 assert session.info.kv_format == name
+
+
+@pytest.mark.parametrize("kind", ["live", "folded"])
+def test_one_prompt_serves_many_preferences(soup: bonesoup.Soup, kind: Literal["live", "folded"]) -> None:
+    points = [[1, 0, 0], [0, 1, 0], [0.2, 0.3, 0.5]]
+    blends = [soup.blend(preference=point, kind=kind) for point in points]
+    with blends[0].session() as prompt:
+        prompt.append(TOKENS[:30])
+        prompt.begin(response_only=True)
+        prompt.decode()
+        assert prompt.info.response_start == 29
+        texts = []
+        for blend in blends:
+            with prompt.fork() as fork:
+                fork.set_blend(blend)
+                assert fork.info.computed >= 29
+                texts.append(fork.generate(max_tokens=6, ignore_end=True, response_only=True).tokens)
+            assert texts[-1] == blend.generate(TOKENS[:30], max_tokens=6, ignore_end=True, response_only=True).tokens
+    with soup.blend(coefficients=[0, 0, 0], kind="live") as base, base.session() as session:
+        session.append(TOKENS[:29])
+        session.decode()
+        session.set_blend(blends[1], "continue")
+        session.append(TOKENS[29:30])
+        assert session.generate(max_tokens=6, ignore_end=True).tokens == texts[1]

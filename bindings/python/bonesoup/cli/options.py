@@ -54,6 +54,7 @@ def add_sampling(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--stop", action="append", default=[], metavar="TEXT", help="may be given several times")
     command.add_argument("--ignore-end", action="store_true", help="the model's end tokens do not end the text")
+    command.add_argument("--response-only", action="store_true", help="the base alone reads the prompt")
 
 
 def open_soup(options: argparse.Namespace) -> Soup:
@@ -129,6 +130,7 @@ def generate_options(options: argparse.Namespace) -> GenerateOptions:
         "seed": options.seed,
         "stop": options.stop,
         "ignore_end": options.ignore_end,
+        "response_only": options.response_only,
     }
 
 
