@@ -75,7 +75,7 @@ class GenerateOptions(SamplingOptions, total=False):
     stop_tokens: Sequence[int]
     # The model's end tokens do not end the text.
     ignore_end: bool
-    # The base alone reads the prompt, and the blend writes the response: one computed prompt serves any number of blends.
+    # The base alone reads the prompt, and the blend writes the response: one computed prompt serves many blends.
     response_only: bool
     # Add the tokens that the tokenizer puts around a text (BOS); default True.
     special: bool

@@ -298,7 +298,7 @@ def test_keys_and_values_in_16_bits_are_near() -> None:
 
 @pytest.mark.parametrize("kind", ["live", "folded"])
 def test_one_prompt_serves_many_preferences(soup: bonesoup.Soup, kind: Literal["live", "folded"]) -> None:
-    points = [[1, 0, 0], [0, 1, 0], [0.2, 0.3, 0.5]]
+    points: list[list[float]] = [[1, 0, 0], [0, 1, 0], [0.2, 0.3, 0.5]]
     blends = [soup.blend(preference=point, kind=kind) for point in points]
     with blends[0].session() as prompt:
         prompt.append(TOKENS[:30])
