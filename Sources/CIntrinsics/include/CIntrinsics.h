@@ -6,6 +6,7 @@
 #include "Dot.h"
 #include "Files.h"
 #include "Processor.h"
+#include "Random.h"
 #include "Streaming.h"
 #include "Vectors.h"
 
@@ -73,6 +74,26 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
   void (*scale_add_f64)(double coefficient, const double *x, intptr_t count, double *y);
   void (*rotate_rows_f64)(const double *rotations, intptr_t count, double *z, intptr_t ldz, intptr_t top,
                           intptr_t columns);
+  double (*product_sum)(const float *x, const float *y, intptr_t count);
+  double (*magnitude_sum)(const float *x, intptr_t count);
+  void (*subtract)(const float *x, const float *y, intptr_t count, float *out);
+  void (*divide)(float *x, float divisor, intptr_t count);
+  void (*combine)(const float *x, float cx, const float *y, float cy, float divisor, const float *_Nullable base,
+                  intptr_t count, float *out);
+  void (*variance)(const float *_Nonnull const *_Nonnull deltas, intptr_t n, intptr_t count, float *out);
+  void (*magnitude_histogram)(const float *x, intptr_t count, uint32_t *histogram);
+  void (*magnitude_histogram_low)(const float *x, intptr_t count, uint32_t prefix, uint32_t *histogram);
+  intptr_t (*magnitude_count)(const float *x, intptr_t count, uint32_t bits);
+  void (*keep_magnitudes)(float *x, intptr_t count, uint32_t low, uint32_t high);
+  void (*random_words)(uint64_t seed, uint32_t first, uint32_t c1, uint32_t c2, uint32_t c3, intptr_t count,
+                       uint32_t *out);
+  void (*keep_words)(float *x, const uint32_t *words, uint32_t limit, intptr_t count);
+  void (*prune_row)(float *x, intptr_t count, const uint32_t *words, const uint32_t *limits, uint64_t *scratch);
+  void (*merge_deltas)(const float *_Nonnull const *_Nonnull deltas, const float *factors, intptr_t n, uint32_t flags, float divisor,
+                       float lambda, const float *base, intptr_t count, float *out);
+  void (*keep_chosen)(float *x, const float *chosen, intptr_t count);
+  void (*pack_chosen)(const float *chosen, intptr_t count, uint16_t *bits);
+  void (*keep_packed)(float *x, const uint16_t *bits, intptr_t count);
 } bsk_kernels;
 
 #pragma clang assume_nonnull end

@@ -191,6 +191,8 @@ BSK_INLINE bsk_f64x16 bsk_zero_f64(void) { return (bsk_f64x16)(0.0); }
 
 BSK_INLINE bsk_f64x16 bsk_splat_f64(double x) { return (bsk_f64x16)(x); }
 
+BSK_INLINE bsk_f32x16 bsk_narrow_f64(bsk_f64x16 v) { return __builtin_convertvector(v, bsk_f32x16); }
+
 BSK_INLINE bsk_f64x16 bsk_widen_f64(bsk_f32x16 v) { return __builtin_convertvector(v, bsk_f64x16); }
 
 BSK_INLINE bsk_f64x16 bsk_load_f64(const void *p) {

@@ -59,6 +59,15 @@ public struct SVD: Sendable {
       return try Subspace(matrix, rows: rows, columns: columns, engine: engine, pool: pool)
         .compute(rank: max(rank, 1), monitor: monitor)
     }
+    return try whole(
+      matrix, rows: rows, columns: columns, limit: limit, engine: engine, pool: pool, monitor: monitor)
+  }
+
+  /// From the Gram matrix, whatever the limit.
+  static func whole(
+    _ matrix: UnsafePointer<Float>, rows: Int, columns: Int, limit: Limit, engine: Engine, pool: ThreadPool,
+    monitor: Monitor
+  ) throws(BoneSoupError) -> SVD {
     let isTall = rows >= columns
     let turned =
       isTall ? nil : try transposed(matrix, rows: rows, columns: columns, engine: engine, pool: pool, monitor: monitor)

@@ -1,0 +1,21 @@
+import Platform
+
+/// DARE (arXiv 2311.03099): elements dropped at random, the rest rescaled and summed.
+struct DareLinear: MergeMethod {
+  let declaration = MethodDeclaration(
+    "dare_linear", "drop at random, rescale, sum", base: .required, negative: .signed, isForSoups: true, isRandom: true,
+    [
+      .weight,
+      .density,
+      .lambda,
+      .normalize(false),
+      .rescale(true),
+      .int8Mask,
+    ])
+
+  private let arithmetic = TaskVectorMerge(thinning: .random, elects: false)
+
+  func byteCount(_ shape: MergeShape) -> Int { arithmetic.byteCount(shape) }
+
+  func merge(_ tensor: MergeTensor) throws(BoneSoupError) { try arithmetic.merge(tensor) }
+}
