@@ -2,7 +2,7 @@ import Glibc
 import Platform
 
 /// A regular file on disk, open for reading; closed with the object.
-final class DiskFile {
+final class DiskFile: Sendable {
   private let path: String
   private let descriptor: Int32
   private let size: Int
@@ -15,19 +15,21 @@ final class DiskFile {
       descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
     } while descriptor < 0 && errno == EINTR
     guard descriptor >= 0 else { throw Self.failure(path, "cannot be opened") }
+    let found: (identity: FileIdentity, size: Int, mode: mode_t)
+    do throws(BoneSoupError) {
+      found = try Self.examine(descriptor, path)
+      guard found.mode & S_IFMT == S_IFREG else {
+        let kind = found.mode & S_IFMT == S_IFDIR ? "a folder" : "a device, pipe or socket"
+        throw .io("\(path) is \(kind); a file is needed")
+      }
+    } catch {
+      close(descriptor)
+      throw error
+    }
     self.path = path
     self.descriptor = descriptor
-    var status = stat()
-    let failed = fstat(descriptor, &status) != 0
-    size = Int(status.st_size)
-    identity = .file(
-      device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: size,
-      modified: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec))
-    if failed { throw Self.failure(path, "cannot be examined") }
-    guard status.st_mode & S_IFMT == S_IFREG else {
-      let kind = status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "a device, pipe or socket"
-      throw .io("\(path) is \(kind); a file is needed")
-    }
+    size = found.size
+    identity = found.identity
   }
 
   deinit { close(descriptor) }
@@ -40,7 +42,7 @@ final class DiskFile {
       let start = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
       guard let start, start != MAP_FAILED else { throw Self.failure(path, "cannot be mapped") }
       return FileBytes(
-        name: path, identity: identity, mapping: UnsafeRawBufferPointer(start: start, count: size))
+        name: path, identity: identity, mapping: UnsafeRawBufferPointer(start: start, count: size), disk: self)
     }
     let buffer = try FileCopy.read(name: path, size: size, allocator: allocator, monitor: monitor) {
       (offset, destination) throws(BoneSoupError) in
@@ -49,7 +51,8 @@ final class DiskFile {
     return FileBytes(name: path, identity: identity, buffer: buffer)
   }
 
-  private func fill(_ destination: UnsafeMutableRawBufferPointer, from offset: Int) throws(BoneSoupError) {
+  /// Reads bytes from `offset` on, all of them. Any thread.
+  func fill(_ destination: UnsafeMutableRawBufferPointer, from offset: Int) throws(BoneSoupError) {
     guard let start = destination.baseAddress else { return }
     var done = 0
     while done < destination.count {
@@ -61,6 +64,24 @@ final class DiskFile {
       }
       done += count
     }
+  }
+
+  /// Throws where size or time are no longer those of the opening.
+  func requireUnchanged() throws(BoneSoupError) {
+    guard try Self.examine(descriptor, path).identity == identity else {
+      throw .io("\(path) was changed while it was read")
+    }
+  }
+
+  private static func examine(
+    _ descriptor: Int32, _ path: String
+  ) throws(BoneSoupError) -> (identity: FileIdentity, size: Int, mode: mode_t) {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw failure(path, "cannot be examined") }
+    let identity = FileIdentity.file(
+      device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: Int(status.st_size),
+      modified: Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec))
+    return (identity, Int(status.st_size), status.st_mode)
   }
 
   static func exists(_ path: String) -> Bool {

@@ -10,20 +10,24 @@ public final class FileBytes: @unchecked Sendable {
   public let bytes: UnsafeRawBufferPointer
   private let isMapped: Bool
   private let owner: AnyObject?
+  /// The file of a mapping.
+  private let disk: DiskFile?
 
   private init(
-    name: String, identity: FileIdentity, bytes: UnsafeRawBufferPointer, isMapped: Bool, owner: AnyObject?
+    name: String, identity: FileIdentity, bytes: UnsafeRawBufferPointer, isMapped: Bool, owner: AnyObject?,
+    disk: DiskFile? = nil
   ) {
     self.name = name
     self.identity = identity
     self.bytes = bytes
     self.isMapped = isMapped
     self.owner = owner
+    self.disk = disk
   }
 
   /// Over a mapping, which the object unmaps at its end.
-  convenience init(name: String, identity: FileIdentity, mapping: UnsafeRawBufferPointer) {
-    self.init(name: name, identity: identity, bytes: mapping, isMapped: true, owner: nil)
+  convenience init(name: String, identity: FileIdentity, mapping: UnsafeRawBufferPointer, disk: DiskFile) {
+    self.init(name: name, identity: identity, bytes: mapping, isMapped: true, owner: nil, disk: disk)
   }
 
   convenience init(name: String, identity: FileIdentity, buffer: Buffer) {
@@ -38,6 +42,22 @@ public final class FileBytes: @unchecked Sendable {
   deinit {
     if isMapped, let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
   }
+
+  /// Copies a range out. A mapped file is read by its descriptor, so that one that was cut short is an error here and not a
+  /// signal. Any thread.
+  ///
+  /// - Parameter range: inside `bytes`.
+  public func copy(_ range: Range<Int>, to destination: UnsafeMutableRawPointer) throws(BoneSoupError) {
+    guard range.lowerBound >= 0, range.upperBound <= bytes.count else {
+      throw .internalFault("\(name): the bytes \(range) are outside its \(bytes.count)")
+    }
+    let target = UnsafeMutableRawBufferPointer(start: destination, count: range.count)
+    if let disk { return try disk.fill(target, from: range.lowerBound) }
+    target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[range]))
+  }
+
+  /// Throws where a mapped file has been changed since it was opened; what is in memory does not change.
+  public func requireUnchanged() throws(BoneSoupError) { try disk?.requireUnchanged() }
 
   /// Lets the system take back the pages that lie wholly inside `range`; reading them again reads the file again.
   /// Does nothing where the file is not mapped or the range not inside it.

@@ -79,6 +79,13 @@ public final class SafetensorsWriter: Sendable {
     if bytes.count >= 1 << 16 { shard.file.beginSync(from: start, count: bytes.count) }
   }
 
+  /// Has the system begin to write a tensor to the disk, when all of it is written here.
+  public func beginSync(tensor: Int) {
+    let place = places.elements(Place.self)[tensor]
+    let shard = shards[place.shard]
+    shard.file.beginSync(from: shard.dataStart + place.offset, count: tensors.byteCount(at: tensor))
+  }
+
   /// Throws where bytes are missing.
   public func finish() throws(BoneSoupError) {
     let count = written.load(ordering: .acquiring)

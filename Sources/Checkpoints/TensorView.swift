@@ -30,6 +30,19 @@ public struct TensorView: @unchecked Sendable {
     }
   }
 
+  /// Copies a range of the bytes, as `FileBytes.copy` does.
+  public func copyBytes(_ range: Range<Int>, to destination: UnsafeMutableRawPointer) throws(BoneSoupError) {
+    guard range.lowerBound >= 0, range.upperBound <= bytes.count else {
+      throw .internalFault("\(file): the bytes \(range) are outside of \(name)")
+    }
+    if let file = owner as? FileBytes, let base = file.bytes.baseAddress, let start = bytes.baseAddress {
+      let offset = start - base
+      return try file.copy(offset + range.lowerBound..<offset + range.upperBound, to: destination)
+    }
+    UnsafeMutableRawBufferPointer(start: destination, count: range.count)
+      .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[range]))
+  }
+
   /// Says that the bytes will not be read again soon, so that a mapped file's pages need not stay in memory.
   public func dropBehind() { (owner as? FileBytes)?.dropBehind(bytes) }
 }

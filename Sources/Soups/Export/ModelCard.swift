@@ -41,7 +41,7 @@ struct ModelCard {
   }
 
   /// Text from elsewhere inside a table: no character that means something there.
-  private static func cell(_ text: String) -> String {
+  static func cell(_ text: String) -> String {
     var cell = ""
     for scalar in text.unicodeScalars.prefix(1024) {
       switch scalar {
