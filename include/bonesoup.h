@@ -34,7 +34,7 @@
  *
  * Chapters: 1 conventions · 2 version and build · 3 errors · 4 engines and cancelling · 5 opening a soup ·
  * 6 building one call by call · 7 preferences and blends · 8 generating · 9 sessions · 10 batches · 11 inspecting ·
- * 13 exporting and inspecting files
+ * 12 merging files · 13 exporting and inspecting files
  *
  * The method is Bone Soup (Xie et al., ACL 2025, arXiv 2502.10762). Licence: Apache-2.0.
  */
@@ -774,6 +774,140 @@ bsoup_status bsoup_soup_token(bsoup_soup *soup, int32_t token, char *bytes, size
 
 /* The model's end tokens, from config.json and generation_config.json. Borrowed from the soup. */
 bsoup_status bsoup_soup_end_tokens(bsoup_soup *soup, const int32_t **tokens, size_t *count);
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * 12 Merging files
+ *
+ * Whole models become one by a merge method: Hugging Face folders, safetensors files and PEFT LoRA folders in, a Hugging
+ * Face folder out, with config and tokenizer of the base (of the first model where there is none) and a card that has the
+ * recipe. Tensor by tensor, block by block, in f32 (sums over a tensor in f64), in memory that can be asked beforehand.
+ * Names and defaults of methods and parameters are mergekit's; iso_c, tsv and knots are from their papers (arXiv
+ * 2502.04959, 2412.00081, 2410.19735). Random methods draw element e of a tensor for model i from Philox4x32-10 with the
+ * seed as key and the counter (e / 4, upper half of h, i, lower half of h), word e % 4, h the 64-bit FNV-1a of the tensor's
+ * name: the same on any machine, whatever the threads.
+ */
+
+enum {
+  BSOUP_METHOD_BASE_UNUSED = 0, /* a base among the models is one of them */
+  BSOUP_METHOD_BASE_OPTIONAL = 1,
+  BSOUP_METHOD_BASE_REQUIRED = 2 /* it works on task vectors, model − base */
+};
+
+enum {
+  BSOUP_NEGATIVE_IGNORED = 0, /* it has no weights */
+  BSOUP_NEGATIVE_SIGNED = 1,  /* the sign goes into the task vector: that is trimmed, elected, decomposed and summed */
+  BSOUP_NEGATIVE_FACTOR = 2   /* the weight is a plain factor of the model */
+};
+
+typedef struct bsoup_method_info {
+  uint32_t struct_size; /* set it before the call */
+  uint32_t base;        /* BSOUP_METHOD_BASE_* */
+  uint32_t min_models;  /* beside the base */
+  uint32_t max_models;
+  uint32_t negative;  /* BSOUP_NEGATIVE_*: what a weight below 0 does */
+  uint32_t for_soups; /* 1: a soup can be blended by it */
+  uint32_t random;    /* 1: a seed decides */
+  uint32_t parameter_count;
+  const char *name; /* static, as all texts here */
+  const char *summary;
+} bsoup_method_info;
+
+/* Method `index` of the library, in its own order. Also: NOT_FOUND past the last. */
+bsoup_status bsoup_method_get_info(uint32_t index, bsoup_method_info *info);
+
+typedef struct bsoup_parameter_info {
+  uint32_t struct_size; /* set it before the call */
+  uint32_t is_flag;     /* 1: 0 or 1 */
+  uint32_t per_model;   /* 1: each model has its own */
+  uint32_t is_required; /* 1: it has no default */
+  const char *name;
+  const char *summary;
+  double default_value; /* NaN where it is required */
+  double minimum;
+  double maximum;
+} bsoup_parameter_info;
+
+/* Parameter `index` of a method. Also: NOT_FOUND past the last. */
+bsoup_status bsoup_method_parameter(uint32_t method, uint32_t index, bsoup_parameter_info *info);
+
+/* A value of a parameter. For each tensor and model the first one counts that is for them; those of one model come before
+ * those of all, and the default is last. */
+typedef struct bsoup_merge_parameter {
+  const char *name;
+  const char *filter;   /* only tensors whose names contain this; NULL: all */
+  const double *values; /* one, or a gradient: from the first layer to the last, linear in between; tensors outside the
+                           layers take the first */
+  uint32_t value_count;
+  int32_t model; /* −1: all; else the place in `models` */
+} bsoup_merge_parameter;
+
+/* Elements of one tensor, in f32. Pointers are valid during the call. */
+typedef struct bsoup_merge_block {
+  uint32_t struct_size;
+  uint32_t model_count;
+  const char *tensor;         /* at most 200 bytes of its name */
+  const float *base;          /* NULL without one */
+  const float *const *models; /* model_count times `count` */
+  const double *weights;      /* the parameter "weight" of each model; 1 where none is given */
+  uint64_t offset;            /* of the first element in the tensor, row by row */
+  uint64_t count;
+  float *result; /* takes `count` numbers */
+} bsoup_merge_block;
+
+/* Merges one block. Returns 0 to go on; anything else ends the merge with BSOUP_CANCELLED. Any thread, several at once, in
+ * the library's floating-point mode. */
+typedef int32_t (*bsoup_merge_block_fn)(const bsoup_merge_block *block, void *context);
+
+typedef struct bsoup_merge_progress {
+  uint32_t struct_size;
+  uint32_t reserved;
+  double share;            /* done, 0 to 1 */
+  double seconds;          /* since the start */
+  double seconds_left;     /* at the rate so far; NaN before there is one */
+  double bytes_per_second; /* written */
+} bsoup_merge_progress;
+
+/* Return 0 to go on; anything else cancels. */
+typedef int32_t (*bsoup_merge_progress_fn)(const bsoup_merge_progress *progress, void *context);
+
+typedef struct bsoup_merge_options {
+  uint32_t struct_size;
+  uint32_t format;    /* BSOUP_FORMAT_* of the result; default: each tensor as in the base (or the first model) */
+  const char *method; /* with `merge_block`: what the card calls it */
+  const char *base;   /* path; NULL: none */
+  const char *const *models; /* paths; the base among them stands for itself */
+  const bsoup_merge_parameter *parameters;
+  uint32_t model_count;
+  uint32_t parameter_count;
+  uint64_t seed;       /* of random methods */
+  uint64_t shard_size; /* bytes of tensors in one file; 0: 5,000,000,000 */
+  uint32_t skip_sync;  /* 1: do not wait until all is on the disk; a loss of power may then leave a damaged folder */
+  uint32_t hash_files; /* 1: the card has the SHA-256 of every source file, which are read once more for it */
+  bsoup_merge_block_fn merge_block; /* a method of your own; NULL: the one by name */
+  void *block_context;
+  bsoup_cancel *cancel;
+  bsoup_merge_progress_fn progress;
+  void *progress_context;
+} bsoup_merge_options;
+
+void bsoup_merge_options_init(bsoup_merge_options *options, size_t struct_size);
+
+/* Merges models into the folder `path`, which does not exist or is empty, in a folder that does. It is absent or whole at
+ * any moment (see chapter 13). A source that changes or is cut short meanwhile is IO. Also: NOT_FOUND (a file, the method),
+ * IO (a full disk, seen before anything is computed), MALFORMED, UNSUPPORTED, MISMATCH (other tensors or shapes), BUSY
+ * (another merge to the same path), CANCELLED. */
+bsoup_status bsoup_merge_files(bsoup_engine *engine, const char *path, const bsoup_merge_options *options);
+
+typedef struct bsoup_merge_info {
+  uint32_t struct_size; /* set it before the call */
+  uint32_t tensor_count;
+  uint64_t peak_memory; /* bytes of large memory at once that the merge takes with this engine's threads */
+  uint64_t output_size; /* bytes of tensors that it writes */
+  char fingerprint[72]; /* of method, parameters, seed, format, and the names and sizes of the source files */
+} bsoup_merge_info;
+
+/* What bsoup_merge_files would do, and nothing is written: all files are opened and compared, all parameters checked. */
+bsoup_status bsoup_merge_plan(bsoup_engine *engine, const bsoup_merge_options *options, bsoup_merge_info *info);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * 13 Exporting and inspecting files

@@ -20,6 +20,8 @@ public final class FileMerge: Sendable {
   /// Bytes of tensors that are written.
   public var outputByteCount: Int { tensors.byteCount }
 
+  public var tensorCount: Int { tensors.count }
+
   /// What is small and not counted one by one.
   private static let spareByteCount = 4 << 20
 

@@ -46,3 +46,8 @@ enum MethodRegistry {
     return values
   }
 }
+
+/// What merge methods there are, for those who list them.
+public enum MergeMethods {
+  public static let declarations: [MethodDeclaration] = MethodRegistry.all.map(\.declaration)
+}
