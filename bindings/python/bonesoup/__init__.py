@@ -35,6 +35,7 @@ from bonesoup.errors import (
 )
 from bonesoup.factoring import FactoredTensor, Factoring
 from bonesoup.generation import Generation, Logprob, Stats
+from bonesoup.merging import MergeBlock, MergePlan, MergeProgress, Method, MethodParameter, Setting, merge, methods
 from bonesoup.progress import ProgressBar
 from bonesoup.session import Session, SessionInfo, Step, decode
 from bonesoup.soup import Soup
@@ -66,6 +67,11 @@ __all__ = [
     "InvalidArgumentError",
     "Logprob",
     "MalformedError",
+    "MergeBlock",
+    "MergePlan",
+    "MergeProgress",
+    "Method",
+    "MethodParameter",
     "MismatchError",
     "Norm",
     "NotFoundError",
@@ -75,6 +81,7 @@ __all__ = [
     "ProgressBar",
     "Session",
     "SessionInfo",
+    "Setting",
     "Soup",
     "SoupInfo",
     "StaleHandleError",
@@ -85,5 +92,7 @@ __all__ = [
     "UnsupportedError",
     "build_info",
     "decode",
+    "merge",
+    "methods",
     "version",
 ]

@@ -8,7 +8,7 @@ from typing import Any, Callable, Optional, Union
 
 from bonesoup._handle import check
 from bonesoup._interrupt import Interruptible
-from bonesoup._structs import LogitsFn, ProgressFn, ReadAtFn, TextFn
+from bonesoup._structs import LogitsFn, MergeBlockFn, MergeProgressFn, ProgressFn, ReadAtFn, TextFn
 from bonesoup.progress import ProgressBar
 
 # Gets the share done, 0 to 1; False cancels. True, in place of a function: a bar on a terminal.
@@ -71,6 +71,12 @@ class Callbacks:
             return result
 
         return self._keep(LogitsFn(self._guarded(hook)))
+
+    def merge_progress(self, function: Callable[[Any], bool | None]) -> Any:
+        return self._keep(MergeProgressFn(self._guarded(lambda progress, context: function(progress.contents))))
+
+    def merge_block(self, function: Callable[[Any], bool | None]) -> Any:
+        return self._keep(MergeBlockFn(self._guarded(lambda block, context: function(block.contents))))
 
     def read_at(self, fill: Callable[[int, memoryview[int]], None]) -> Any:
         def read(context: Any, offset: int, destination: int, size: int) -> None:

@@ -27,5 +27,7 @@ FINISHES = {
 }
 EXPORTS = {"folder": 0, "adapter": 1}
 VECTORS = {"refuse": 0, "drop": 1}
+METHOD_BASES = {"unused": 0, "optional": 1, "required": 2}
+NEGATIVES = {"ignored": 0, "signed": 1, "factor": 2}
 # At most so many objectives, and so many backbones, may be in a soup.
 LIMIT = 64

@@ -387,3 +387,103 @@ class ComparedTensor(Structure):
         ("cosines", POINTER(c_double)),
         ("agreements", POINTER(c_double)),
     ]
+
+
+class MethodInfo(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("base", c_uint32),
+        ("min_models", c_uint32),
+        ("max_models", c_uint32),
+        ("negative", c_uint32),
+        ("for_soups", c_uint32),
+        ("random", c_uint32),
+        ("parameter_count", c_uint32),
+        ("name", c_char_p),
+        ("summary", c_char_p),
+    ]
+
+
+class ParameterInfo(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("is_flag", c_uint32),
+        ("per_model", c_uint32),
+        ("is_required", c_uint32),
+        ("name", c_char_p),
+        ("summary", c_char_p),
+        ("default_value", c_double),
+        ("minimum", c_double),
+        ("maximum", c_double),
+    ]
+
+
+class MergeParameter(Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("filter", c_char_p),
+        ("values", POINTER(c_double)),
+        ("value_count", c_uint32),
+        ("model", c_int32),
+    ]
+
+
+class MergeBlock(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("model_count", c_uint32),
+        ("tensor", c_char_p),
+        ("base", POINTER(c_float)),
+        ("models", POINTER(POINTER(c_float))),
+        ("weights", POINTER(c_double)),
+        ("offset", c_uint64),
+        ("count", c_uint64),
+        ("result", POINTER(c_float)),
+    ]
+
+
+class MergeProgress(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("share", c_double),
+        ("seconds", c_double),
+        ("seconds_left", c_double),
+        ("bytes_per_second", c_double),
+    ]
+
+
+MergeBlockFn = CFUNCTYPE(c_int32, POINTER(MergeBlock), c_void_p)
+MergeProgressFn = CFUNCTYPE(c_int32, POINTER(MergeProgress), c_void_p)
+
+
+class MergeOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("format", c_uint32),
+        ("method", c_char_p),
+        ("base", c_char_p),
+        ("models", POINTER(c_char_p)),
+        ("parameters", POINTER(MergeParameter)),
+        ("model_count", c_uint32),
+        ("parameter_count", c_uint32),
+        ("seed", c_uint64),
+        ("shard_size", c_uint64),
+        ("skip_sync", c_uint32),
+        ("hash_files", c_uint32),
+        ("merge_block", MergeBlockFn),
+        ("block_context", c_void_p),
+        ("cancel", c_void_p),
+        ("progress", MergeProgressFn),
+        ("progress_context", c_void_p),
+    ]
+
+
+class MergeInfo(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("tensor_count", c_uint32),
+        ("peak_memory", c_uint64),
+        ("output_size", c_uint64),
+        ("fingerprint", c_char * 72),
+    ]

@@ -17,7 +17,7 @@ class ProgressBar:
     _WIDTH = 30
 
     def __init__(self, title: str = "") -> None:
-        self._title = title
+        self.title = title
         self._start = time.monotonic()
         self._shown = False
         self._is_terminal = sys.stderr is not None and sys.stderr.isatty()
@@ -27,7 +27,7 @@ class ProgressBar:
         if not self._is_terminal or time.monotonic() - self._start < 0.5:
             return
         full = round(share * self._WIDTH)
-        line = f"\r{self._title} [{'#' * full}{'.' * (self._WIDTH - full)}] {share:4.0%}"
+        line = f"\r{self.title} [{'#' * full}{'.' * (self._WIDTH - full)}] {share:4.0%}"
         self._write(line if share < 1 else "\r\x1b[K")
         self._shown = share < 1
 

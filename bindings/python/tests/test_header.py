@@ -182,6 +182,8 @@ def test_constants_are_the_headers() -> None:
         "FINISH": _constants.FINISHES,
         "EXPORT": _constants.EXPORTS,
         "VECTORS": _constants.VECTORS,
+        "METHOD_BASE": _constants.METHOD_BASES,
+        "NEGATIVE": _constants.NEGATIVES,
     }
     mine = {f"BSOUP_{group}_{name.upper()}": value for group, words in groups.items() for name, value in words.items()}
     mine.update({f"BSOUP_{name.upper()}": value for name, value in _constants.POLICIES.items()})
