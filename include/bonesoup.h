@@ -562,7 +562,9 @@ bsoup_status bsoup_session_create(bsoup_blend *blend, const bsoup_session_option
 /* Frees the session; a call that is using it on another thread ends as usual. */
 void bsoup_session_free(bsoup_session *session);
 
-/* Bytes of large memory that a session with these options takes when its context is full. */
+/* Bytes of large memory that a session with these options takes when its context is full, logits of its last position
+ * included. What computes and samples is lent by the soup: memory for as many as work at once, whatever the number of
+ * sessions. */
 bsoup_status bsoup_session_memory(bsoup_blend *blend, const bsoup_session_options *options, uint64_t *bytes);
 
 /* Appends tokens to the text; nothing is computed. Also: BUSY, CONTEXT_FULL. */
@@ -600,7 +602,7 @@ typedef struct bsoup_session_info {
   uint64_t token_count;    /* of the text */
   uint64_t computed_count; /* of these, with KV; the rest is computed by the next decode */
   uint64_t context;        /* positions at most */
-  uint64_t memory;         /* bytes of KV held, shared ones included */
+  uint64_t memory;         /* bytes held: KV (shared ones included), tokens, logits */
   char fingerprint[72];    /* over the blend's and the KV format; see BSOUP_CONTINUE */
   uint64_t response_start; /* positions before it are the base's; 0: none */
 } bsoup_session_info;

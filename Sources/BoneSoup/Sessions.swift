@@ -134,7 +134,7 @@ public func bsoup_session_get_info(
       value.token_count = UInt64(session.tokenCount)
       value.computed_count = UInt64(session.computed)
       value.context = UInt64(session.context)
-      value.memory = UInt64(session.cacheByteCount)
+      value.memory = UInt64(session.byteCount)
       value.response_start = UInt64(session.responseStart)
       Structs.text72(session.fingerprint.description, into: &value.fingerprint)
       try Structs.write(value, to: info, "bsoup_session_info", added: \bsoup_session_info.response_start)

@@ -45,7 +45,7 @@ public final class Session: @unchecked Sendable {
     cache = try KVCache(
       layout: try Self.layout(blend, type: type), capacity: Self.capacity(blend, context: context),
       allocator: engine.allocator)
-    tokens = try Vector(allocator: engine.allocator, purpose: "a session's tokens")
+    tokens = try Vector(capacity: cache.capacity, allocator: engine.allocator, purpose: "a session's tokens")
     kept = KeptLogits(vocabulary: blend.soup.base.config.vocabularySize, allocator: engine.allocator)
     stretches = [Stretch(start: 0, fingerprint: blend.fingerprint)]
   }
@@ -54,7 +54,7 @@ public final class Session: @unchecked Sendable {
     blend = other.blend
     cache = try other.cache.fork()
     tokens = try Vector(
-      capacity: other.tokens.count, allocator: other.engine.allocator, purpose: "a session's tokens")
+      capacity: cache.capacity, allocator: other.engine.allocator, purpose: "a session's tokens")
     try tokens.append(contentsOf: other.tokens.span)
     computed = other.computed
     responseStart = other.responseStart
@@ -75,17 +75,20 @@ public final class Session: @unchecked Sendable {
     return context
   }
 
-  /// Bytes of a session whose context is full.
+  /// Bytes of a session whose context is full: keys and values, tokens, and the last logits.
   public static func byteCount(_ blend: Blend, context: Int?, type: CacheFormat?) throws(BoneSoupError) -> Int {
     let capacity = try capacity(blend, context: context)
-    let blocks = (capacity + KVLayout.blockLength - 1) / KVLayout.blockLength
-    return try layout(blend, type: type).blockBytes * blocks + blend.soup.base.config.vocabularySize * 4
+    return try layout(blend, type: type).byteCount(capacity: capacity) + capacity * MemoryLayout<Int32>.stride
+      + blend.soup.base.config.vocabularySize * MemoryLayout<Float>.stride
   }
 
   var engine: Engine { blend.soup.engine }
   public var context: Int { cache.capacity }
   public var type: CacheFormat { cache.layout.type }
-  public var cacheByteCount: Int { cache.byteCount }
+  /// Bytes held now, shared keys and values included.
+  public var byteCount: Int {
+    cache.byteCount + cache.tableByteCount + tokens.capacity * MemoryLayout<Int32>.stride + kept.byteCount
+  }
   public var tokenCount: Int { tokens.count }
   public var pendingCount: Int { tokens.count - computed }
   /// All tokens; valid until the session changes.

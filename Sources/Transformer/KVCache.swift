@@ -29,6 +29,12 @@ public struct KVLayout: Sendable, Equatable {
   /// A block holds [layer][keys, values][head] panels.
   public var blockBytes: Int { layers * 2 * heads * panelBytes }
   var panelCount: Int { layers * 2 * heads }
+
+  /// Bytes of a full cache of so many positions: its blocks, and the table of their panels.
+  public func byteCount(capacity: Int) -> Int {
+    let blocks = (capacity + Self.blockLength - 1) / Self.blockLength
+    return blocks * (blockBytes + panelCount * MemoryLayout<UnsafeRawPointer?>.stride)
+  }
 }
 
 /// Keys and values of 64 consecutive positions, in every layer.
@@ -65,6 +71,8 @@ public final class KVCache {
 
   /// Bytes of the blocks held, shared ones included.
   public var byteCount: Int { blocks.count * layout.blockBytes }
+  /// Bytes of the table, which is there from the first.
+  public var tableByteCount: Int { table.byteCount }
 
   /// A cache with the same contents; blocks are shared.
   public func fork() throws(BoneSoupError) -> KVCache {

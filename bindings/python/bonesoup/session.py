@@ -45,7 +45,7 @@ class SessionInfo:
     computed: int
     # Positions at most.
     context: int
-    # Bytes of KV held, shared ones included.
+    # Bytes held: KV (shared ones included), tokens, logits.
     memory: int
     kv_format: str
     # Over the blend's and the KV format, and changes of blend with "continue".
