@@ -307,6 +307,35 @@ enum {
  * the objectives' limits. */
 bsoup_status bsoup_soup_set_guard(bsoup_soup *soup, double max_abs_coefficient, uint32_t on_violation);
 
+/* A value of a merge method's parameter. For each tensor and model the first one counts that is for them; those of one model
+ * come before those of all, and the default is last. */
+typedef struct bsoup_merge_parameter {
+  const char *name;
+  const char *filter;   /* only tensors whose names contain this; NULL: all */
+  const double *values; /* one, or a gradient: from the first layer to the last, linear in between; tensors outside the
+                           layers take the first */
+  uint32_t value_count;
+  int32_t model; /* −1: all; else the place of a model, in a soup of a backbone */
+} bsoup_merge_parameter;
+
+/* How folded blends are made where it is not by the plain sum: by a merge method of chapter 12 that is for soups. λ are its
+ * weights, so that a negative λ turns the task vector round; what is summed is never divided by the sum of the weights;
+ * backbones with λ = 0 are left out. With one λ of 1 the blend is near its backbone, and not it bit for bit. */
+typedef struct bsoup_method_options {
+  uint32_t struct_size;
+  uint32_t parameter_count;
+  const char *name;
+  const bsoup_merge_parameter *parameters; /* without "weight" and "normalize" */
+  uint64_t seed;                           /* of random methods */
+} bsoup_method_options;
+
+void bsoup_method_options_init(bsoup_method_options *options, size_t struct_size);
+
+/* Sets how blends are made that do not say it themselves; NULL: by the plain sum ("linear"). The field "method" of soup.json
+ * is {"name": …, "parameters": {…}, "seed": …}; a parameter is a number, a gradient, or a list of {"value", "filter",
+ * "backbone"}. Also: NOT_FOUND (the method), UNSUPPORTED (it is for files). */
+bsoup_status bsoup_soup_set_method(bsoup_soup *soup, const bsoup_method_options *method);
+
 /* ---------------------------------------------------------------------------------------------------------------------
  * 7 Preferences and blends
  *
@@ -322,7 +351,7 @@ bsoup_status bsoup_soup_set_guard(bsoup_soup *soup, double max_abs_coefficient, 
 typedef struct bsoup_blend bsoup_blend;
 
 enum {
-  BSOUP_BLEND_AUTO = 0, /* live where every backbone of the soup is low-rank, else folded */
+  BSOUP_BLEND_AUTO = 0, /* live where every backbone is low-rank and the blend the plain sum, else folded */
   BSOUP_BLEND_FOLDED = 1,
   BSOUP_BLEND_LIVE = 2
 };
@@ -345,12 +374,13 @@ typedef struct bsoup_blend_options {
   uint32_t named_count;
   uint32_t preference_count;
   uint32_t coefficient_count;
-  uint32_t layer_multiplier_count; /* backbones × layers; embedding and head take 1 */
-  uint32_t weights;                /* folded only: BSOUP_FORMAT_*; default: the soup's */
-  uint32_t background;             /* 1: a fold goes on after the call returns; see bsoup_blend_wait */
-  bsoup_cancel *cancel;            /* of a fold, also one in the background, and of the stacking */
-  bsoup_progress_fn progress;      /* of a fold; in the background it runs on a thread of the library */
-  void *progress_context;          /* borrowed until the fold has ended */
+  uint32_t layer_multiplier_count;    /* backbones × layers; embedding and head take 1 */
+  uint32_t weights;                   /* folded only: BSOUP_FORMAT_*; default: the soup's */
+  uint32_t background;                /* 1: a fold goes on after the call returns; see bsoup_blend_wait */
+  bsoup_cancel *cancel;               /* of a fold, also one in the background, and of the stacking */
+  bsoup_progress_fn progress;         /* of a fold; in the background it runs on a thread of the library */
+  void *progress_context;             /* borrowed until the fold has ended */
+  const bsoup_method_options *method; /* how a fold is made; NULL: as the soup says. Since 1.0 */
 } bsoup_blend_options;
 
 void bsoup_blend_options_init(bsoup_blend_options *options, size_t struct_size);
@@ -369,7 +399,8 @@ bsoup_status bsoup_blend_wait(bsoup_blend *blend, uint32_t milliseconds);
  * shortly after the callback returns. */
 void bsoup_blend_free(bsoup_blend *blend);
 
-/* Bytes of large memory that bsoup_blend_create would take for the blend itself with these options. Stacked adapters are
+/* Bytes of large memory that bsoup_blend_create would take at its peak for the blend itself with these options: its weights,
+ * and by a merge method also the largest tensor in f32 and the method's own work. Stacked adapters are
  * the soup's: the memory in its info counts them, stacked or not. */
 bsoup_status bsoup_blend_memory(bsoup_soup *soup, const bsoup_blend_options *options, uint64_t *bytes);
 
@@ -831,17 +862,6 @@ typedef struct bsoup_parameter_info {
 
 /* Parameter `index` of a method. Also: NOT_FOUND past the last. */
 bsoup_status bsoup_method_parameter(uint32_t method, uint32_t index, bsoup_parameter_info *info);
-
-/* A value of a parameter. For each tensor and model the first one counts that is for them; those of one model come before
- * those of all, and the default is last. */
-typedef struct bsoup_merge_parameter {
-  const char *name;
-  const char *filter;   /* only tensors whose names contain this; NULL: all */
-  const double *values; /* one, or a gradient: from the first layer to the last, linear in between; tensors outside the
-                           layers take the first */
-  uint32_t value_count;
-  int32_t model; /* −1: all; else the place in `models` */
-} bsoup_merge_parameter;
 
 /* Elements of one tensor, in f32. Pointers are valid during the call. */
 typedef struct bsoup_merge_block {

@@ -9,7 +9,7 @@ private var blendDefaults: bsoup_blend_options {
     struct_size: UInt32(MemoryLayout<bsoup_blend_options>.size), kind: UInt32(BSOUP_BLEND_AUTO), named: nil,
     preference: nil, coefficients: nil, preset: nil, layer_multipliers: nil, named_count: 0, preference_count: 0,
     coefficient_count: 0, layer_multiplier_count: 0, weights: UInt32(BSOUP_FORMAT_DEFAULT), background: 0, cancel: nil,
-    progress: nil, progress_context: nil)
+    progress: nil, progress_context: nil, method: nil)
 }
 
 @c @implementation
@@ -23,7 +23,7 @@ extension BlendRequest {
 
   /// Of a host's options that say which blend alone.
   init(_ pointer: UnsafePointer<bsoup_blend_options>?) throws(BoneSoupError) {
-    try self.init(Structs.read(pointer, blendDefaults, "bsoup_blend_options"))
+    try self.init(Structs.read(pointer, blendDefaults, "bsoup_blend_options", added: \.method))
   }
 
   init(_ raw: bsoup_blend_options) throws(BoneSoupError) {
@@ -71,6 +71,7 @@ extension BlendRequest {
     }
     type = try Arguments.format(raw.weights, "weights")
     isInBackground = try Arguments.flag(raw.background, "background")
+    if raw.method != nil { method = .some(try BlendMethod.make(raw.method)) }
   }
 }
 
@@ -81,7 +82,7 @@ public func bsoup_blend_create(
 ) -> bsoup_status {
   Call.making(blend, "blend") { (call) throws(BoneSoupError) in
     let soup = try Handles.take(soup, SoupBox.self).soup
-    let raw = try Structs.read(options, blendDefaults, "bsoup_blend_options")
+    let raw = try Structs.read(options, blendDefaults, "bsoup_blend_options", added: \.method)
     let request = try BlendRequest(raw)
     let progress = call.progress(
       raw.progress, raw.progress_context, isOnCallersThread: !request.isInBackground)
@@ -110,7 +111,8 @@ public func bsoup_blend_memory(
 ) -> bsoup_status {
   Call.measuring(bytes) { (call) throws(BoneSoupError) in
     let soup = try Handles.take(soup, SoupBox.self).soup
-    return try soup.plan(try BlendRequest(options)).byteCount
+    let plan = try soup.plan(try BlendRequest(options))
+    return plan.byteCount + plan.workByteCount
   }
 }
 

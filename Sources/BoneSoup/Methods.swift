@@ -2,7 +2,40 @@ import CBoneSoup
 import Platform
 import Soups
 
-// Chapter 12 of the header: what merge methods there are.
+// What merge methods there are (chapter 12 of the header), and a soup's (chapter 6).
+
+private var methodDefaults: bsoup_method_options {
+  bsoup_method_options(
+    struct_size: UInt32(MemoryLayout<bsoup_method_options>.size), parameter_count: 0, name: nil, parameters: nil,
+    seed: 0)
+}
+
+@c @implementation
+public func bsoup_method_options_init(_ options: UnsafeMutablePointer<bsoup_method_options>!, _ struct_size: Int) {
+  Structs.initialize(options, struct_size, methodDefaults)
+}
+
+extension BlendMethod {
+  /// The host's wish; nil is the plain sum.
+  static func make(_ pointer: UnsafePointer<bsoup_method_options>?) throws(BoneSoupError) -> BlendMethod? {
+    guard pointer != nil else { return nil }
+    let raw = try Structs.read(pointer, methodDefaults, "bsoup_method_options")
+    return try make(
+      try Arguments.string(raw.name, "a method's name", maximum: 256),
+      settings: try ParameterSetting.list(raw.parameters, raw.parameter_count), seed: raw.seed)
+  }
+}
+
+@c @implementation
+public func bsoup_soup_set_method(
+  _ soup: OpaquePointer!, _ method: UnsafePointer<bsoup_method_options>!
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    let box = try Handles.take(soup, SoupBox.self)
+    let method = try BlendMethod.make(method)
+    try box.build { (soup) throws(BoneSoupError) in (soup.with(method: method), ()) }
+  }
+}
 
 @c @implementation
 public func bsoup_method_get_info(

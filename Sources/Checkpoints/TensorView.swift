@@ -16,6 +16,28 @@ public struct TensorView: @unchecked Sendable {
   /// Keeps the bytes alive.
   public let owner: any AnyObject & Sendable
 
+  /// A tensor of f32 in memory.
+  public init(floats: Buffer, name: String, shape: [Int]) {
+    self.name = name
+    file = "memory"
+    type = .f32
+    self.shape = shape
+    bytes = floats.bytes
+    owner = floats
+  }
+
+  init(
+    name: String, file: String, type: ElementType, shape: [Int], bytes: UnsafeRawBufferPointer,
+    owner: any AnyObject & Sendable
+  ) {
+    self.name = name
+    self.file = file
+    self.type = type
+    self.shape = shape
+    self.bytes = bytes
+    self.owner = owner
+  }
+
   /// The product of the dimensions.
   public var count: Int { bytes.count / type.byteCount }
 

@@ -45,6 +45,10 @@ public final class Blend: Sendable {
     public let condition: Double
     /// Bytes of large memory that the blend takes.
     public let byteCount: Int
+    /// How its weights are made; nil is the plain sum.
+    public let method: BlendMethod?
+    /// Bytes of large memory that making it takes beside.
+    public let workByteCount: Int
   }
 
   /// Makes a blend. A fold runs here, or in the background where the request says so.
@@ -59,7 +63,8 @@ public final class Blend: Sendable {
     self.soup = soup
     self.plan = plan
     fingerprint = soup.fingerprint(
-      kind: plan.kind, type: plan.type, coefficients: plan.resolution.coefficients, request.layerMultipliers)
+      kind: plan.kind, type: plan.type, coefficients: plan.resolution.coefficients, request.layerMultipliers,
+      plan.method)
     let share = ProgressShare()
     foldProgress = share
     guard plan.kind == .folded else {
@@ -88,7 +93,8 @@ public final class Blend: Sendable {
     func fold(_ pool: ThreadPool) -> Fold {
       Fold(
         base: soup.base, backbones: soup.backbones, coefficients: plan.resolution.coefficients,
-        baseShare: plan.resolution.baseShare, type: plan.type, engine: engine, pool: pool)
+        baseShare: plan.resolution.baseShare, type: plan.type, engine: engine, pool: pool,
+        method: plan.method)
     }
     if request.isInBackground {
       let work = fold(engine.backgroundPool)

@@ -27,6 +27,8 @@ public struct BlendRequest: Sendable {
   public var type: ElementType?
   /// Whether a fold goes on after the blend is given out.
   public var isInBackground = false
+  /// How the weights are made; nil is the soup's way, a `.some(nil)` the plain sum.
+  public var method: BlendMethod??
 
   public init() {}
 }

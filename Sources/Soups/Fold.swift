@@ -17,6 +17,8 @@ struct Fold: Sendable {
   let engine: Engine
   /// Whose threads do the work: the engine's, or for a fold in the background a pool of its own.
   let pool: ThreadPool
+  /// nil is the plain sum.
+  var method: BlendMethod?
 
   /// Numbers of a part: small enough to answer a cancel soon and to even out the threads.
   private static let partSize = 1 << 18
@@ -76,7 +78,13 @@ struct Fold: Sendable {
   }
 
   /// - Parameter module: whose adapters are added; nil for a vector.
-  private func terms(_ parameter: Parameter, module: String?) throws(BoneSoupError) -> [FoldTerm] {
+  private func terms(
+    _ parameter: Parameter, module: String?, monitor: Monitor
+  ) throws(BoneSoupError) -> [FoldTerm] {
+    if let method, coefficients.contains(where: { $0 != 0 }) {
+      let tensor = try merged(parameter, module: module, by: method, monitor: monitor)
+      return [try FoldTerm(tensor, coefficient: 1)]
+    }
     var terms: [FoldTerm] = []
     if baseShare != 0 {
       terms.append(try FoldTerm(try base.checkpoint.tensor(of: parameter), coefficient: baseShare))
@@ -100,7 +108,7 @@ struct Fold: Sendable {
   ) throws(BoneSoupError) -> Buffer {
     let rows = parameter.isMatrix ? parameter.shape[0] : 1
     let columns = parameter.isMatrix ? parameter.shape[1] : parameter.elementCount
-    let terms = try terms(parameter, module: module)
+    let terms = try terms(parameter, module: module, monitor: monitor)
     let result = try Buffer(
       byteCount: rows * columns * type.byteCount, allocator: engine.allocator, purpose: "the folded \(parameter.name)")
     let kernels = engine.kernels

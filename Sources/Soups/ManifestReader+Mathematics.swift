@@ -111,25 +111,6 @@ extension ManifestReader {
     }
   }
 
-  /// The methods of later versions, refused by name.
-  private static let laterMethods = [
-    "task_arithmetic", "slerp", "nuslerp", "ties", "dare_linear", "dare_ties", "della", "della_linear", "breadcrumbs",
-    "breadcrumbs_ties", "sce", "model_stock", "passthrough", "iso_c", "tsv", "knots", "logits",
-  ]
-
-  func checkMethod(_ object: JSONValue?) throws(BoneSoupError) {
-    guard let object else { return }
-    let name = try object.member("name")
-    let text = try name.text(maxBytes: SoupManifest.maximumBytes)
-    guard text == "linear" else {
-      throw name.unsupported(
-        Self.laterMethods.contains(text)
-          ? "is \"\(text)\", a merge method that arrives with a later version; this one has \"linear\""
-          : "is \"\(excerpt(text))\", which is no merge method known here; this version has \"linear\"")
-    }
-    try object.refuseMembers(except: ["name"])
-  }
-
   func checksums(_ object: JSONValue?) throws(BoneSoupError) -> [Checksum] {
     guard let object else { return [] }
     var checksums: [Checksum] = []

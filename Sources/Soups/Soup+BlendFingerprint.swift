@@ -3,11 +3,12 @@ import Kernels
 extension Soup {
   /// Of a blend: all that its bits follow from.
   func fingerprint(
-    kind: Blend.Kind, type: ElementType, coefficients: [Double], _ layerMultipliers: [Float]?
+    kind: Blend.Kind, type: ElementType, coefficients: [Double], _ layerMultipliers: [Float]?,
+    _ method: BlendMethod? = nil
   ) -> Fingerprint {
     var builder = FingerprintBuilder(domain: "blend")
     builder.add("soup", fingerprint: fingerprint)
-    builder.add("method", text: "linear")
+    builder.add(method)
     builder.add("coefficients", doubles: coefficients)
     builder.add("kind, type", integers: [Int64(kind.rawValue), Int64(type.rawValue)])
     builder.add("instruction set", text: engine.kernels.instructionSet.rawValue)

@@ -11,7 +11,7 @@ extension Soup {
     let adapters = backbone.isFull ? adapters : StackedAdapters(all, base: base, engine: engine)
     return Soup(
       engine: engine, base: base, backbones: all, objectives: objectives, matrix: nil, extrapolation: nil,
-      guardRails: guardRails, presets: presets, adapters: adapters)
+      guardRails: guardRails, presets: presets, adapters: adapters, method: method)
   }
 
   public func adding(_ objective: Objective) throws(BoneSoupError) -> Soup {
@@ -25,7 +25,8 @@ extension Soup {
     return Soup(
       engine: engine, base: base, backbones: backbones, objectives: objectives + [objective], matrix: nil,
       extrapolation: nil, guardRails: guardRails,
-      presets: presets.map { Preset(name: $0.name, preference: $0.preference + [0]) }, adapters: adapters)
+      presets: presets.map { Preset(name: $0.name, preference: $0.preference + [0]) }, adapters: adapters,
+      method: method)
   }
 
   public func with(matrix: BackboneMatrix) throws(BoneSoupError) -> Soup {
@@ -40,7 +41,7 @@ extension Soup {
     }
     return Soup(
       engine: engine, base: base, backbones: backbones, objectives: objectives, matrix: matrix, extrapolation: stretch,
-      guardRails: guardRails, presets: presets, adapters: adapters)
+      guardRails: guardRails, presets: presets, adapters: adapters, method: method)
   }
 
   public func with(extrapolationFactors factors: [Double]) throws(BoneSoupError) -> Soup {
@@ -50,12 +51,18 @@ extension Soup {
     return Soup(
       engine: engine, base: base, backbones: backbones, objectives: objectives, matrix: matrix,
       extrapolation: try Extrapolation(factors: factors, matrix: matrix), guardRails: guardRails, presets: presets,
-      adapters: adapters)
+      adapters: adapters, method: method)
   }
 
   public func with(guardRails: GuardRails) -> Soup {
     Soup(
       engine: engine, base: base, backbones: backbones, objectives: objectives, matrix: matrix,
-      extrapolation: extrapolation, guardRails: guardRails, presets: presets, adapters: adapters)
+      extrapolation: extrapolation, guardRails: guardRails, presets: presets, adapters: adapters, method: method)
+  }
+
+  public func with(method: BlendMethod?) -> Soup {
+    Soup(
+      engine: engine, base: base, backbones: backbones, objectives: objectives, matrix: matrix,
+      extrapolation: extrapolation, guardRails: guardRails, presets: presets, adapters: adapters, method: method)
   }
 }

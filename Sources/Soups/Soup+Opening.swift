@@ -89,6 +89,6 @@ extension Soup {
     return Soup(
       engine: engine, base: base, backbones: backbones, objectives: solver.objectives, matrix: solver.matrix,
       extrapolation: solver.extrapolation, guardRails: solver.guardRails, presets: manifest.presets,
-      adapters: adapters)
+      adapters: adapters, method: manifest.method)
   }
 }

@@ -5,13 +5,22 @@ extension Soup {
   /// What the request comes to: coefficients, kind and memory. Nothing is made.
   public func plan(_ request: BlendRequest) throws(BoneSoupError) -> Blend.Plan {
     let resolution = try resolve(request.point)
+    let method = request.method ?? self.method
     let kind: Blend.Kind =
       switch request.kind {
-      case .automatic: isLowRank ? .live : .folded
+      case .automatic: isLowRank && method == nil ? .live : .folded
       case .folded: .folded
       case .live: .live
       }
-    if kind == .live { try checkLive(resolution, request) }
+    if kind == .live {
+      if let method {
+        throw .unsupported("a live blend is the plain sum of its backbones; by \(method.name) a blend has to be folded")
+      }
+      try checkLive(resolution, request)
+    }
+    if let setting = method?.settings.first(where: { $0.model ?? 0 >= max(1, backbones.count) }) {
+      throw .mismatch("\(setting.name) is set for backbone \(setting.model ?? 0), and there are \(backbones.count)")
+    }
     if let multipliers = request.layerMultipliers {
       try checkMultipliers(multipliers, kind)
     }
@@ -19,7 +28,12 @@ extension Soup {
     return Blend.Plan(
       kind: kind, resolution: resolution, type: type,
       condition: resolution.preference == nil ? 0 : matrix?.conditionNumber ?? 0,
-      byteCount: kind == .folded ? Fold.byteCount(base.config, backbones, resolution.coefficients, type: type) : 0)
+      byteCount: kind == .folded ? Fold.byteCount(base.config, backbones, resolution.coefficients, type: type) : 0,
+      method: method,
+      workByteCount: method.map {
+        Fold.workByteCount(
+          $0, base.config, backboneCount: backbones.count, threadCount: engine.pool.threadCount)
+      } ?? 0)
   }
 
   private func resolve(_ point: BlendRequest.Point) throws(BoneSoupError) -> Resolution {

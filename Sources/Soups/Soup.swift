@@ -13,6 +13,8 @@ public final class Soup: Sendable {
   public let presets: [Preset]
   /// The low-rank backbones, for live blends; nil without any.
   public let adapters: StackedAdapters?
+  /// How blends are made where their request does not say; nil is the plain sum.
+  public let method: BlendMethod?
   /// Objectives, matrix and guard rails together, or why they do not work together; nil without a matrix.
   private let solverResult: Result<PreferenceSolver, BoneSoupError>?
   /// Of base and backbones: their configurations, and the identity of their files.
@@ -22,7 +24,8 @@ public final class Soup: Sendable {
 
   init(
     engine: Engine, base: BaseModel, backbones: [Backbone], objectives: [Objective], matrix: BackboneMatrix?,
-    extrapolation: Extrapolation?, guardRails: GuardRails, presets: [Preset], adapters: StackedAdapters?
+    extrapolation: Extrapolation?, guardRails: GuardRails, presets: [Preset], adapters: StackedAdapters?,
+    method: BlendMethod? = nil
   ) {
     self.engine = engine
     self.base = base
@@ -33,6 +36,7 @@ public final class Soup: Sendable {
     self.guardRails = guardRails
     self.presets = presets
     self.adapters = adapters
+    self.method = method
     solverResult = matrix.map { matrix in
       Result { () throws(BoneSoupError) in
         try PreferenceSolver(

@@ -17,6 +17,8 @@ public struct SoupManifest: Sendable {
   /// Objectives, matrix, extrapolation and guard rails.
   public let solver: PreferenceSolver
   public let presets: [Preset]
+  /// How blends are made; nil is the plain sum.
+  public let method: BlendMethod?
   /// Path of the measured front.
   public let front: String?
   public let calibration: String?
@@ -51,7 +53,7 @@ public struct SoupManifest: Sendable {
     ])
     base = try reader.path(root.member("base"))
     backbones = try reader.backbones(root.array("backbones"))
-    try reader.checkMethod(root.optionalObject("method"))
+    method = try reader.method(root.optionalObject("method"), backboneCount: backbones.count)
     let objectives = try reader.objectives(root.array("objectives"))
     let matrix = try reader.matrix(
       root.member("matrix"), backboneCount: backbones.count, objectiveCount: objectives.count)

@@ -8,7 +8,8 @@ public struct BlendPoint: Sendable {
   let layerMultipliers: [Float]?
 
   /// Of a blend, ready or not.
-  public init(_ blend: Blend) {
+  public init(_ blend: Blend) throws(BoneSoupError) {
+    try Self.requireSum(blend.plan.method)
     soup = blend.soup
     resolution = blend.resolution
     layerMultipliers = blend.gains?.layerMultipliers
@@ -20,8 +21,17 @@ public struct BlendPoint: Sendable {
     // In which format it would compute does not matter here.
     var request = request
     request.type = nil
-    resolution = try soup.plan(request).resolution
+    let plan = try soup.plan(request)
+    try Self.requireSum(plan.method)
+    resolution = plan.resolution
     layerMultipliers = request.layerMultipliers
+  }
+
+  private static func requireSum(_ method: BlendMethod?) throws(BoneSoupError) {
+    guard let method else { return }
+    throw .unsupported(
+      "this blend is made by \(method.name), and exports are sums of the backbones; merge the files instead "
+        + "(bsoup_merge_files), or make the blend by linear")
   }
 
   var mix: WeightMix {

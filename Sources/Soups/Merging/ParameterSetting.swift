@@ -1,5 +1,5 @@
 /// A value of a parameter for some tensors of some model, as mergekit's YAML has it.
-public struct ParameterSetting: Sendable {
+public struct ParameterSetting: Sendable, Equatable {
   public let name: String
   /// The model's place in the recipe; nil is every model.
   public let model: Int?

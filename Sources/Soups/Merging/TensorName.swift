@@ -11,9 +11,10 @@ struct TensorName {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     self.hash = hash
-    layer = text.split(separator: ".").lazy.compactMap { part in
-      part.utf8.count <= 6 && part.utf8.allSatisfy { (48...57).contains($0) } ? Int(part) : nil
-    }.first
+    layer =
+      text.split(separator: ".").lazy.compactMap { part in
+        part.utf8.count <= 6 && part.utf8.allSatisfy { (48...57).contains($0) } ? Int(part) : nil
+      }.first
   }
 
   init(_ name: String) { self.init(Array(name.utf8)) }

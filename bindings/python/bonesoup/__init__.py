@@ -35,7 +35,8 @@ from bonesoup.errors import (
 )
 from bonesoup.factoring import FactoredTensor, Factoring
 from bonesoup.generation import Generation, Logprob, Stats
-from bonesoup.merging import MergeBlock, MergePlan, MergeProgress, Method, MethodParameter, Setting, merge, methods
+from bonesoup.merging import MergeBlock, MergePlan, MergeProgress, Method, MethodParameter, merge, methods
+from bonesoup.options import MethodChoice, Setting
 from bonesoup.progress import ProgressBar
 from bonesoup.session import Session, SessionInfo, Step, decode
 from bonesoup.soup import Soup
@@ -71,6 +72,7 @@ __all__ = [
     "MergePlan",
     "MergeProgress",
     "Method",
+    "MethodChoice",
     "MethodParameter",
     "MismatchError",
     "Norm",

@@ -36,6 +36,7 @@ from bonesoup._structs import (
     MergeInfo,
     MergeOptions,
     MethodInfo,
+    MethodOptions,
     ObjectiveInfo,
     ObjectiveOptions,
     OpenOptions,
@@ -86,6 +87,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "bsoup_soup_set_bone_matrix": (_STATUS, [_HANDLE, c_double]),
     "bsoup_soup_set_extrapolation": (_STATUS, [_HANDLE, _DOUBLES, c_uint32]),
     "bsoup_soup_set_guard": (_STATUS, [_HANDLE, c_double, c_uint32]),
+    "bsoup_method_options_init": (None, [POINTER(MethodOptions), c_size_t]),
+    "bsoup_soup_set_method": (_STATUS, [_HANDLE, POINTER(MethodOptions)]),
     # 7 Preferences and blends
     "bsoup_blend_options_init": (None, [POINTER(BlendOptions), c_size_t]),
     "bsoup_blend_create": (_STATUS, [_HANDLE, POINTER(BlendOptions), _HANDLE_OUT]),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from ctypes import c_char_p, pointer
 from typing import Any, cast
 
 from bonesoup import _constants, _structs
 from bonesoup._callbacks import Callbacks
 from bonesoup._convert import doubles, floats, options, put, tokens, word
-from bonesoup.options import BlendChoice, GenerateOptions, Request
+from bonesoup.options import BlendChoice, GenerateOptions, MethodChoice, Request, Setting
 
 
 def _known(given: Mapping[str, object], kind: Any, call: str) -> None:
@@ -56,9 +56,38 @@ def blend_options(choice: BlendChoice) -> Any:
     if multipliers is not None:
         values = floats(value for backbone in multipliers for value in backbone)
         wish.layer_multipliers, wish.layer_multiplier_count = values, len(values)
+    method = choice.get("method")
+    if method is not None:
+        wish.method = pointer(method_options(method))
     wish.kind = word(_constants.BLENDS, choice.get("kind", "auto"), "kind")
     wish.weights = format_number(choice.get("weights"), "weights")
     return wish
+
+
+def method_options(method: str | MethodChoice) -> Any:
+    """Return bsoup_method_options, which keeps all that it points to."""
+    chosen = MethodChoice(method) if isinstance(method, str) else method
+    wish = options(_structs.MethodOptions, "bsoup_method_options_init")
+    parameters = merge_parameters(chosen.settings)
+    wish.name = chosen.name.encode()
+    wish.parameters, wish.parameter_count = parameters, len(parameters)
+    wish.kept = parameters
+    put(wish, "seed", chosen.seed, "seed")
+    return wish
+
+
+def merge_parameters(settings: Sequence[Setting]) -> Any:
+    """Return settings as a C array, which keeps what it points to."""
+    array: Any = (_structs.MergeParameter * len(settings))()
+    array.kept = []
+    for raw, setting in zip(array, settings):
+        values = doubles([setting.value] if isinstance(setting.value, (int, float)) else setting.value)
+        raw.name = setting.name.encode()
+        raw.filter = None if setting.filter is None else setting.filter.encode()
+        raw.values, raw.value_count = values, len(values)
+        put(raw, "model", -1 if setting.model is None else setting.model, "model")
+        array.kept.append(values)
+    return array
 
 
 def choice_key(choice: BlendChoice) -> object:

@@ -86,6 +86,26 @@ class NamedValue(Structure):
     _fields_ = [("name", c_char_p), ("value", c_double)]
 
 
+class MergeParameter(Structure):
+    _fields_ = [
+        ("name", c_char_p),
+        ("filter", c_char_p),
+        ("values", POINTER(c_double)),
+        ("value_count", c_uint32),
+        ("model", c_int32),
+    ]
+
+
+class MethodOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("parameter_count", c_uint32),
+        ("name", c_char_p),
+        ("parameters", POINTER(MergeParameter)),
+        ("seed", c_uint64),
+    ]
+
+
 class BlendOptions(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -104,6 +124,7 @@ class BlendOptions(Structure):
         ("cancel", c_void_p),
         ("progress", ProgressFn),
         ("progress_context", c_void_p),
+        ("method", POINTER(MethodOptions)),
     ]
 
 
@@ -415,16 +436,6 @@ class ParameterInfo(Structure):
         ("default_value", c_double),
         ("minimum", c_double),
         ("maximum", c_double),
-    ]
-
-
-class MergeParameter(Structure):
-    _fields_ = [
-        ("name", c_char_p),
-        ("filter", c_char_p),
-        ("values", POINTER(c_double)),
-        ("value_count", c_uint32),
-        ("model", c_int32),
     ]
 
 

@@ -14,11 +14,12 @@ from bonesoup._files import FileSource, open_options
 from bonesoup._handle import Handle, check
 from bonesoup._interrupt import LongCall
 from bonesoup._library import C
+from bonesoup._requests import method_options
 from bonesoup.blend import Blend
 from bonesoup.cancel import Cancel
 from bonesoup.engine import Engine
 from bonesoup.errors import Status, error
-from bonesoup.options import Format
+from bonesoup.options import Format, MethodChoice
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -124,6 +125,11 @@ class SoupBuilding(Handle):
         """Set one stretch factor ≥ 1 per objective."""
         values = doubles(factors)
         check(C.bsoup_soup_set_extrapolation(self._handle, values, len(values)))
+        self._recent = None
+
+    def set_method(self, method: str | MethodChoice | None) -> None:
+        """Set how blends are made that do not say it themselves; None: by the plain sum, as "linear"."""
+        check(C.bsoup_soup_set_method(self._handle, None if method is None else byref(method_options(method))))
         self._recent = None
 
     def set_guard(self, max_abs_coefficient: float = 0.0, on_violation: Literal["reject", "clamp"] = "reject") -> None:

@@ -12,15 +12,15 @@ from typing import Any, Callable, Optional, Union
 
 from bonesoup import _constants, _structs
 from bonesoup._callbacks import Callbacks, take_back, view
-from bonesoup._convert import doubles, info, name_of, options, put
+from bonesoup._convert import info, name_of, options, put
 from bonesoup._handle import check
 from bonesoup._interrupt import LongCall
 from bonesoup._library import C
-from bonesoup._requests import format_number
+from bonesoup._requests import format_number, merge_parameters
 from bonesoup.cancel import Cancel
 from bonesoup.engine import Engine
 from bonesoup.errors import Status, error
-from bonesoup.options import Format
+from bonesoup.options import Format, Setting
 from bonesoup.progress import ProgressBar
 
 Path = Union[str, "os.PathLike[str]"]
@@ -60,19 +60,6 @@ class Method:
     # Whether a seed decides.
     random: bool
     parameters: tuple[MethodParameter, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """A value of a parameter, for some tensors of some model; the first that fits counts, those of one model first."""
-
-    name: str
-    # One number, or a gradient from the first layer to the last.
-    value: float | Sequence[float]
-    # Only tensors whose names contain this; None: all.
-    filter: str | None = None
-    # The model's place; None: all.
-    model: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,21 +143,6 @@ def _parameter(method: int, index: int) -> MethodParameter:
         minimum=raw.minimum,
         maximum=raw.maximum,
     )
-
-
-def merge_parameters(settings: Sequence[Setting]) -> Any:
-    """Return settings as a C array, which keeps what it points to."""
-    array: Any = (_structs.MergeParameter * len(settings))()
-    kept = []
-    for raw, setting in zip(array, settings):
-        values = doubles([setting.value] if isinstance(setting.value, (int, float)) else setting.value)
-        raw.name = setting.name.encode()
-        raw.filter = None if setting.filter is None else setting.filter.encode()
-        raw.values, raw.value_count = values, len(values)
-        put(raw, "model", -1 if setting.model is None else setting.model, "model")
-        kept.append(values)
-    array.kept = kept
-    return array
 
 
 def merge(

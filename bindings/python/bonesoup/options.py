@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypedDict, Union
 
@@ -18,6 +19,30 @@ Preference = Union[Mapping[str, float], Sequence[float]]
 Prompt = Union[str, Sequence[int]]
 
 
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """A parameter of a merge method for some tensors of some model; the first that fits counts, a model's own first."""
+
+    name: str
+    # One number, or a gradient from the first layer to the last.
+    value: float | Sequence[float]
+    # Only tensors whose names contain this; None: all.
+    filter: str | None = None
+    # The model's place; None: all.
+    model: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodChoice:
+    """How folded blends are made: a merge method that is for soups. The coefficients are its weights."""
+
+    name: str
+    # Of its parameters, without "weight" and "normalize"; `model` is a backbone's number.
+    settings: tuple[Setting, ...] = ()
+    # Of random methods.
+    seed: int = 0
+
+
 class BlendChoice(TypedDict, total=False):
     """Which point of the soup; of the first three at most one, and none is the soup's default preference."""
 
@@ -31,6 +56,8 @@ class BlendChoice(TypedDict, total=False):
     kind: BlendKind
     # Folded only: the format of the blend's weights; by default the soup's.
     weights: Format | None
+    # How a folded blend is made: a merge method for soups, by name or with its parameters; by default the soup's.
+    method: str | MethodChoice | None
     # Live only: [backbone][layer], times λ in that layer.
     layer_multipliers: Sequence[Sequence[float]] | None
 

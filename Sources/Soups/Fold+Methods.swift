@@ -1,0 +1,56 @@
+import Checkpoints
+import Kernels
+import Platform
+import Transformer
+
+extension Fold {
+  /// Bytes of large memory that a method takes beside the blend: the largest tensor in f32, and its own work.
+  static func workByteCount(
+    _ method: BlendMethod, _ config: ModelConfig, backboneCount: Int, threadCount: Int
+  ) -> Int {
+    config.parameters.reduce(0) { most, parameter in
+      let shape = MergeShape(
+        parameter.shape, name: parameter.name, modelCount: backboneCount, threadCount: threadCount)
+      return max(most, 4 * parameter.elementCount + method.method.byteCount(shape))
+    }
+  }
+
+  /// A tensor merged by the method, f32, in memory of its own.
+  ///
+  /// - Parameter module: whose adapters are seen; nil for a vector.
+  func merged(
+    _ parameter: Parameter, module: String?, by method: BlendMethod, monitor: Monitor
+  ) throws(BoneSoupError) -> TensorView {
+    // The head of a tied model that comes apart is made of the embedding, and goes by its own name.
+    let name = module == "lm_head" ? "lm_head.weight" : parameter.name
+    let known = TensorName(name)
+    let wanted = try base.checkpoint.tensor(of: parameter)
+    let result = try Buffer(
+      of: Float.self, count: parameter.elementCount, allocator: engine.allocator, purpose: "the merged \(name)")
+    var weights: [(backbone: Int, value: Double)] = []
+    var sources: [any TensorSource] = []
+    for (index, backbone) in backbones.enumerated() where coefficients[index] != 0 {
+      weights.append((index, coefficients[index]))
+      switch backbone.content {
+      case .full(let checkpoint): sources.append(try MemorySource(try checkpoint.tensor(of: parameter)))
+      case .lowRank(let adapter):
+        if let adapted = adapter.modules.first(where: { $0.name == module }) {
+          sources.append(try AdapterSource(adapted, columns: parameter.shape[1], base: nil, engine: engine))
+        } else {
+          sources.append(UnchangedSource())
+        }
+      }
+    }
+    let layers = base.config.layerCount
+    let depth = known.layer.map { layers > 1 ? Double($0) / Double(layers - 1) : 1 } ?? 0
+    try method.method.merge(
+      MergeTensor(
+        name: name, nameHash: known.hash,
+        shape: MergeShape(parameter.shape, name: name, modelCount: sources.count, threadCount: pool.threadCount),
+        base: try MemorySource(wanted), models: sources,
+        values: try method.values(weights, tensor: name, depth: depth), seed: method.seed,
+        sink: TaskMatrixSink(memory: result), engine: engine, pool: pool, monitor: monitor.silent,
+        progress: MergeProgress(total: 1, monitor: monitor.silent)))
+    return TensorView(floats: result, name: name, shape: parameter.shape)
+  }
+}
