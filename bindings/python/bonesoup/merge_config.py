@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from bonesoup.errors import Status, error
-from bonesoup.merging import Setting
-from bonesoup.options import Format
+from bonesoup.options import Format, Setting
 
 _FORMATS: dict[str, Format] = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _KEYS = {"merge_method", "base_model", "models", "parameters", "dtype", "out_dtype", "tokenizer_source", "name", "seed"}
