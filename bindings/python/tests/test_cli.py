@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from bonesoup.cli.licence import licence
+from bonesoup.cli.template import Template
 from support import FIXTURES, MODELS, SOUPS
 
 PACKAGE = Path(__file__).parent.parent
@@ -36,6 +39,7 @@ COMMANDS: list[tuple[list[str], set[str]]] = [
     (["logits", "--prompt", "The soup", "--top", "3"], {"tokens", "top"}),
     (["tokenize", "--prompt", "The soup"], {"tokens", "pieces"}),
     (["blend"], BLEND),
+    (["chat"], {"template", "turns"}),
     (["info"], {"model_type", "parameters", "memory_by_format", "licence", "objectives", "backbones", "presets"}),
     (["lint"], {"problems", "hints", "condition", "vertices"}),
 ]
@@ -73,8 +77,8 @@ def test_json_has_the_documented_keys(command: list[str], keys: set[str]) -> Non
 
 @pytest.mark.parametrize(
     "command",
-    [*(command for command, _ in COMMANDS), ["chat"]],
-    ids=[*(command[0] for command, _ in COMMANDS), "chat"],
+    [command for command, _ in COMMANDS],
+    ids=[command[0] for command, _ in COMMANDS],
 )
 def test_what_is_no_soup_is_one_line_and_a_status(command: list[str], tmp_path: Path) -> None:
     empty = tmp_path / "empty.json"
@@ -186,6 +190,89 @@ def test_chat_renders_the_folders_template(tmp_path: Path) -> None:
     prompt = "user: hello\nassistant: "
     wanted = read("generate", MODEL, "--prompt", "<|begin_of_text|>" + prompt, "--max-tokens", "4")
     assert wanted["stats"]["tokens"] == 4 and len(done.stdout) > 1
+
+
+def test_chat_as_json_is_one_object_at_the_end() -> None:
+    done = run("chat", FULL, "--max-tokens", "4", "--json", text="The soup\n/brief .8\n is\n")
+    assert done.returncode == 0
+    value = json.loads(done.stdout)
+    assert value["template"] is False and [turn["user"] for turn in value["turns"]] == ["The soup", " is"]
+    for turn in value["turns"]:
+        assert set(turn) == {"user", "text", "tokens", "finish_reason", "blend", "stats"}
+        assert set(turn["blend"]) == BLEND and len(turn["tokens"]) == 4
+    assert value["turns"][1]["blend"]["preference"] == pytest.approx({"brief": 0.8, "happy": 0.2})
+    first = value["turns"][0]["text"]
+    plain = read(
+        "generate", FULL, "--max-tokens", "4", "--preference", "brief=.8,happy=.2", "--prompt", f"The soup{first} is"
+    )
+    assert value["turns"][1]["text"] == plain["text"]
+
+
+TEMPLATE = """
+{%- set today = strftime_now("%Y") -%}
+{{ bos_token }}{{ today | length }}{{ tools is none }}{{ {"ü": "<"} | tojson }}
+{%- for m in messages -%}
+{%- if m.role == "assistant" -%}
+{% generation %}{{ m.content }}{% endgeneration %}
+{%- else -%}[{{ m.content }}]{%- if loop.last -%}{%- break -%}{%- endif -%}
+{%- endif -%}
+{%- endfor -%}
+"""
+
+
+def test_templates_have_what_transformers_gives_them(tmp_path: Path) -> None:
+    pytest.importorskip("jinja2")
+    (tmp_path / "tokenizer_config.json").write_text(
+        json.dumps({"bos_token": {"content": "<s>"}, "pad_token": None, "chat_template": TEMPLATE}), encoding="utf-8"
+    )
+    template = Template.find(tmp_path)
+    assert template is not None
+    messages = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b"},
+        {"role": "user", "content": "c"},
+    ]
+    assert template.render(messages) == '<s>4True{"ü": "<"}[a]b[c]'
+
+
+@pytest.mark.parametrize(
+    ("files", "stated"),
+    [
+        ({}, None),
+        ({"README.md": "---\nlicense: apache-2.0\ntags:\n- x\n---\nlicense: no\n"}, "apache-2.0"),
+        ({"README.md": "# A card\nlicense: mit\n"}, None),
+        ({"README.md": "---\nlicense:\n- mit\n- 'cc-by-4.0' # or so\n---\n"}, "mit, cc-by-4.0"),
+        ({"README.md": "---\nlicense: [mit, gpl-3.0]\n---\n"}, "mit, gpl-3.0"),
+        ({"README.md": '---\r\nlicense: other\r\nlicense_name: "llama3.2"\r\n---\r\n'}, "llama3.2"),
+        ({"README.md": "---\nlicense: other\n---\n"}, "other"),
+        ({"README.md": "---\nlanguage: en\n---\n", "config.json": '{"license": "mit"}'}, "mit"),
+        ({"config.json": "[1]", "LICENSE": "\n  The MIT License\n"}, "The MIT License"),
+        ({"config.json": "{", "COPYING": ""}, None),
+    ],
+)
+def test_the_licence_is_told_where_it_is_stated(files: dict[str, str], stated: str | None, tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert licence(tmp_path) == stated
+
+
+def test_licences_of_backbones_are_told_and_compared(tmp_path: Path) -> None:
+    shutil.copytree(LORA, tmp_path / "soup")
+    shutil.copytree(MODELS / "llama3", tmp_path / "base")
+    manifest = json.loads((tmp_path / "soup" / "soup.json").read_text(encoding="utf-8"))
+    adapter = (Path(LORA) / manifest["backbones"][0]["path"]).resolve()
+    shutil.copytree(adapter, tmp_path / "adapter")
+    manifest["base"] = "../base"
+    manifest["backbones"] = [{"path": "../adapter"} for _ in manifest["backbones"]]
+    (tmp_path / "soup" / "soup.json").write_text(json.dumps(manifest), encoding="utf-8")
+    hints = "\n".join(json.loads(run("lint", str(tmp_path / "soup"), "--json").stdout)["hints"])
+    assert "the base states no licence" in hints
+    for folder, name in (("base", "mit"), ("adapter", "cc-by-nc-4.0")):
+        (tmp_path / folder / "README.md").write_text(f"---\nlicense: {name}\n---\n", encoding="utf-8")
+    hints = "\n".join(json.loads(run("lint", str(tmp_path / "soup"), "--json").stdout)["hints"])
+    assert "the backbone ../adapter is under cc-by-nc-4.0, the base under mit" in hints
+    facts = read("info", str(tmp_path / "soup"))
+    assert facts["licence"] == "mit" and facts["backbones"][0]["licence"] == "cc-by-nc-4.0"
 
 
 def test_interrupt_ends_with_130_and_without_a_traceback() -> None:

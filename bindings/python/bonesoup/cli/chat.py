@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
+import dataclasses
 import sys
-from pathlib import Path
 from typing import Any
 
 from bonesoup.blend import Blend
 from bonesoup.cli import options as common
-from bonesoup.cli.failure import FormatError, UsageError
+from bonesoup.cli.failure import UsageError
 from bonesoup.cli.info import base_folder
+from bonesoup.cli.template import Template
 from bonesoup.errors import BoneSoupError
 from bonesoup.options import BlendChoice
 from bonesoup.soup import Soup
@@ -29,11 +29,10 @@ def declare(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Talk until /quit or the end of the input."""
-    if options.json:
-        raise UsageError("chat is for people: it has no --json")
+    """Talk until /quit or the end of the input. As JSON, the conversation is one object at its end."""
     how = common.generate_options(options)
-    how["on_text"] = _show
+    if not options.json:
+        how["on_text"] = _show
     with common.open_soup(options) as soup:
         talk = _Talk(soup, common.blend_choice(options), Template.find(base_folder(options.soup)))
         print(_HELP, file=sys.stderr)
@@ -46,58 +45,11 @@ def run(options: argparse.Namespace) -> int:
                 _answer_command(talk, line)
             elif line:
                 talk.say(line, how)
-                print()
+                if not options.json:
+                    print()
+    if options.json:
+        common.print_json({"template": talk.template is not None, "turns": talk.turns})
     return 0
-
-
-class Template:
-    """A model folder's own chat template, rendered by jinja2 in its sandbox."""
-
-    def __init__(self, text: str, special: dict[str, str]) -> None:
-        try:
-            from jinja2 import TemplateError
-            from jinja2.sandbox import ImmutableSandboxedEnvironment
-        except ImportError:
-            raise UsageError("the chat template needs jinja2: pip install 'bonesoup[chat]'") from None
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-        )
-        environment.globals["raise_exception"] = _raise
-        self._errors = TemplateError
-        try:
-            self._template = environment.from_string(text)
-        except TemplateError as error:
-            raise FormatError(f"the chat template cannot be read: {error}") from None
-        self._special = special
-
-    @staticmethod
-    def find(folder: Path) -> Template | None:
-        """Return the template of chat_template.jinja or tokenizer_config.json; None where there is none."""
-        config: dict[str, Any] = {}
-        file = folder / "tokenizer_config.json"
-        if file.exists():
-            try:
-                config = json.loads(file.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise FormatError(f"{file} is not JSON: {error}") from None
-            if not isinstance(config, dict):
-                raise FormatError(f"{file} must be a JSON object")
-        special = {}
-        for name in ("bos_token", "eos_token"):
-            token = config.get(name)
-            special[name] = str(token["content"] if isinstance(token, dict) else token or "")
-        own = folder / "chat_template.jinja"
-        text = own.read_text(encoding="utf-8") if own.exists() else config.get("chat_template")
-        if isinstance(text, list):
-            text = next((entry["template"] for entry in text if entry.get("name") == "default"), None)
-        return Template(text, special) if isinstance(text, str) else None
-
-    def render(self, messages: list[dict[str, str]]) -> str:
-        """Return the conversation as the model's prompt for its next answer."""
-        try:
-            return str(self._template.render(messages=messages, add_generation_prompt=True, **self._special))
-        except (self._errors, TypeError, ValueError) as error:
-            raise FormatError(f"the chat template fails: {error}") from None
 
 
 class _Talk:
@@ -108,6 +60,8 @@ class _Talk:
         self.template = template
         self._kind = choice.get("kind", "auto")
         self.blend: Blend = soup.blend(**choice)
+        # As the JSON output has them; what was said before a /reset too.
+        self.turns: list[dict[str, Any]] = []
         self._messages: list[dict[str, str]] = []
         self._text = ""
 
@@ -129,14 +83,24 @@ class _Talk:
     def say(self, line: str, how: Any) -> None:
         """Add a line of the user's and write the answer."""
         if self.template is None:
-            prompt = self._text + line
-            self._text = prompt + self.blend.generate(prompt, **how).text
-            return
-        self._messages.append({"role": "user", "content": line})
-        prompt = self.template.render(self._messages)
-        # The template spells the special tokens itself.
-        answer = self.blend.generate(prompt, **how, special=False, parse_special=True).text
-        self._messages.append({"role": "assistant", "content": answer})
+            answer = self.blend.generate(self._text + line, **how)
+            self._text += line + answer.text
+        else:
+            self._messages.append({"role": "user", "content": line})
+            prompt = self.template.render(self._messages)
+            # The template spells the special tokens itself.
+            answer = self.blend.generate(prompt, **how, special=False, parse_special=True)
+            self._messages.append({"role": "assistant", "content": answer.text})
+        self.turns.append(
+            {
+                "user": line,
+                "text": answer.text,
+                "tokens": list(answer.tokens),
+                "finish_reason": answer.finish_reason,
+                "blend": common.describe(answer.blend),
+                "stats": dataclasses.asdict(answer.stats),
+            }
+        )
 
 
 def _answer_command(talk: _Talk, line: str) -> None:
@@ -167,7 +131,3 @@ def _ask() -> str | None:
 def _show(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
-
-
-def _raise(message: str) -> None:
-    raise UsageError(f"the chat template refuses the conversation: {message}")

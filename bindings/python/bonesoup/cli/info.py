@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from bonesoup.cli import options as common
+from bonesoup.cli.licence import licence
 
 _BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 
@@ -30,6 +30,8 @@ def run(options: argparse.Namespace) -> int:
         presets = {name: dict(preference) for name, preference in soup.presets.items()}
         matrix = soup.matrix
     folder = base_folder(options.soup)
+    for backbone in backbones:
+        backbone["licence"] = licence(common.soup_folder(options.soup) / backbone["path"])
     facts["memory_by_format"] = {name: facts["parameters"] * size for name, size in _BYTES.items()}
     facts["licence"] = licence(folder)
     facts["files"] = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()}
@@ -59,7 +61,8 @@ def run(options: argparse.Namespace) -> int:
         )
     for backbone in backbones:
         kind = f"LoRA of rank {backbone['rank']}" if backbone["low_rank"] else "full checkpoint"
-        print(f"backbone      {backbone['path']}: {kind}, {backbone['parameters']:,} parameters")
+        licensed = f", {backbone['licence']}" if backbone["licence"] else ""
+        print(f"backbone      {backbone['path']}: {kind}, {backbone['parameters']:,} parameters{licensed}")
     for name, preference in presets.items():
         print(f"preset        {name}: " + ", ".join(f"{key} {part:.3g}" for key, part in preference.items()))
     return 0
@@ -74,18 +77,3 @@ def base_folder(path: str) -> Path:
             return Path(path)
     base = json.loads(file.read_text(encoding="utf-8"))["base"]
     return file.parent / str(base)
-
-
-def licence(folder: Path) -> str | None:
-    """Return the licence that a model folder states: in its card, or the first line of its licence file."""
-    card = folder / "README.md"
-    if card.exists():
-        found = re.search(r"^license:\s*(\S.*)$", card.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
-        if found:
-            return found.group(1).strip()
-    for name in ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE"):
-        file = folder / name
-        if file.exists():
-            lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
-            return next((line.strip() for line in lines if line.strip()), None)
-    return None

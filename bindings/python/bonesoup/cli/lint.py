@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bonesoup.cli import options as common
+from bonesoup.cli.licence import licence
 from bonesoup.errors import BoneSoupError, CancelledError
 from bonesoup.soup import Soup
 
@@ -135,6 +136,18 @@ def _hints(path: str) -> Iterator[str]:
         yield "there is no guard.max_abs_coefficient: any coefficients may be asked for"
     if "checksums" not in content:
         yield "there are no checksums: a file that was exchanged goes unnoticed"
+    yield from _licence_hints(found[0], content)
+
+
+def _licence_hints(folder: Path, content: dict[str, Any]) -> Iterator[str]:
+    base = licence(folder / str(content.get("base", "")))
+    if base is None:
+        yield "the base states no licence, in its card, its config.json or a licence file"
+    for backbone in content.get("backbones") or []:
+        path = str(backbone.get("path", "")) if isinstance(backbone, dict) else ""
+        own = licence(folder / path)
+        if own is not None and base is not None and own != base:
+            yield f"the backbone {path} is under {own}, the base under {base}: what may a blend be used for?"
 
 
 def _file_problems(path: str) -> Iterator[str]:
