@@ -11,8 +11,8 @@ func attention(_ call: UnsafePointer<bsk_attention>) {
   }
 }
 
-/// A `bsk_attention_scratch`.
-typealias Scratch = OpaquePointer
+/// Points to a `bsk_attention_scratch`.
+typealias Scratch = UnsafeMutableRawPointer
 
 /// The raw values of `CacheFormat`.
 enum CacheCode {

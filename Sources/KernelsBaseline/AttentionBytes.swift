@@ -37,22 +37,20 @@ enum ByteCache: CacheStorage {
       PanelProducts(KeyBytes.self, keys + group &* 2048, 256, 8, queries, offset, next + group &* 2048).store(
         count, 64, bsk_sums(scratch))
       let scales = keys + 64 &* headDim + 128 &* group
-      var q = 0
-      while q < count {
-        let note = queries[q] + offset
-        let scale = bsk_splat((note + 32).load(as: Float.self))
-        let bias = bsk_splat_i32((note + 36).load(as: Int32.self))
-        let sums = bsk_sums(scratch) + 64 &* q
-        let weights = bsk_weights(scratch) + 64 &* (query &+ q)
-        var i = 0
-        while i < 64 {
-          let sum = bsk_f32_from_i32(bsk_add_i32(bsk_load_i32(sums + i), bias))
-          let factor = bsk_multiply(scale, bsk_from_f16(bsk_load_u16(scales + 2 &* i)))
-          let before = group == 0 ? bsk_splat(0) : bsk_load_f32(weights + i)
-          bsk_store_f32(weights + i, bsk_fma(sum, factor, before))
-          i &+= 16
+      var i = 0
+      while i < 64 {
+        let keyScale = bsk_from_f16(bsk_load_u16(scales + 2 &* i))
+        var q = 0
+        while q < count {
+          let note = queries[q] + offset + 32
+          let factor = bsk_multiply(bsk_splat(note.load(as: Float.self)), keyScale)
+          let bias = bsk_splat_i32(note.load(fromByteOffset: 4, as: Int32.self))
+          let sum = bsk_f32_from_i32(bsk_add_i32(bsk_load_i32(bsk_sums(scratch) + 64 &* q + i), bias))
+          let weights = bsk_weights(scratch) + 64 &* (query &+ q) + i
+          bsk_store_f32(weights, bsk_fma(sum, factor, group == 0 ? bsk_splat(0) : bsk_load_f32(weights)))
+          q &+= 1
         }
-        q &+= 1
+        i &+= 16
       }
       group &+= 1
     }
@@ -77,21 +75,23 @@ enum ByteCache: CacheStorage {
     let sums = bsk_sums(scratch)
     let start = low >> 2
     let words = (high &+ 3) >> 2 &- start
+    let peaks = bsk_peaks(scratch)
+    bsk_store_f32(peaks, powerOf2(bsk_load_f32(peaks)))
+    normalise(scratch, query, count)
     var column = 0
     while column < headDim {
-      let scales = values + 64 &* headDim + 4 &* column
-      quantise(scratch, query, count, scales, low, high)
+      let unit = quantise(scratch, query, count, values + 64 &* headDim + 4 &* column, low, high)
       let near = next + 64 &* column
       let first = values + 4 &* (start &* headDim &+ column)
       // Upper bytes into sums 0 ..< 32, lower ones into 32 ..< 64.
       PanelProducts(ValueBytes.self, first, 4 &* headDim, words, factors, 4 &* start, near).store(count, 32, sums)
-      PanelProducts(ValueBytes.self, first, 4 &* headDim, words, factors, 64 &+ 4 &* start, near).store(
-        count, 32, sums + 32)
+      PanelProducts(ValueBytes.self, first, 4 &* headDim, words, factors, 64 &+ 4 &* start, near)
+        .store(count, 32, sums + 32)
       var q = 0
       while q < count {
         let out = bsk_outs(scratch)[query &+ q] + column
         let correction = bsk_splat(bsk_corrections(scratch)[query &+ q])
-        let unit = bsk_splat(bsk_scales(scratch)[q])
+        let unit = bsk_splat(unit * peaks[query &+ q])
         var c = 0
         while c < 32 {
           let upper = bsk_f32_from_i32(bsk_load_i32(sums + 64 &* q + c))
@@ -107,40 +107,57 @@ enum ByteCache: CacheStorage {
     }
   }
 
-  /// Of each query the weights times `scales` as integers 0 ... 65534, in two rows of 64 bytes, upper and lower; their
-  /// unit to scales[q], NaN where one is not finite.
+  /// Divides the weights of each query by their greatest.
   @inline(__always)
-  private static func quantise(
-    _ scratch: Scratch, _ query: Int, _ count: Int, _ scales: UnsafeRawPointer,
-    _ low: Int, _ high: Int
-  ) {
-    var q = 0
-    while q < count {
-      let weights = bsk_weights(scratch) + 64 &* (query &+ q)
-      let target = factors(scratch, query &+ q)
-      let (a, b) = (product(weights, scales, 0, low, high), product(weights, scales, 16, low, high))
-      let (c, d) = (product(weights, scales, 32, low, high), product(weights, scales, 48, low, high))
-      var magnitude = bsk_greater_magnitude(bsk_greater_magnitude(bsk_zero_u32(), a), b)
-      magnitude = bsk_greater_magnitude(bsk_greater_magnitude(magnitude, c), d)
-      let peak = bsk_peak_magnitude(magnitude)
-      let inverse = bsk_splat(peak > 0x1p-100 && peak < .infinity ? 65534 / peak : 0)
-      bsk_scales(scratch)[q] = peak < .infinity ? peak / 65534 : .nan
-      store(bsk_multiply(a, inverse), target)
-      store(bsk_multiply(b, inverse), target + 16)
-      store(bsk_multiply(c, inverse), target + 32)
-      store(bsk_multiply(d, inverse), target + 48)
+  private static func normalise(_ scratch: Scratch, _ query: Int, _ count: Int) {
+    var q = query
+    while q < query &+ count {
+      let weights = bsk_weights(scratch) + 64 &* q
+      let peak = bsk_peaks(scratch)[q]
+      // A block that is so far below the others adds nothing.
+      let inverse = bsk_splat(peak > 0x1p-100 ? 1 / peak : 0)
+      var i = 0
+      while i < 64 {
+        bsk_store_f32(weights + i, bsk_multiply(bsk_load_f32(weights + i), inverse))
+        i &+= 16
+      }
       q &+= 1
     }
   }
 
-  /// Weights times scales of 16 positions from `i` on; 0 for those that are not in low ..< high, whatever their scale.
+  /// Of each query the weights times `scales` as integers 0 ... 65534, in two rows of 64 bytes, upper and lower. Returns
+  /// their unit, NaN where a scale is not finite.
   @inline(__always)
-  private static func product(
-    _ weights: UnsafePointer<Float>, _ scales: UnsafeRawPointer, _ i: Int, _ low: Int, _ high: Int
-  ) -> bsk_f32x16 {
-    let product = bsk_multiply(bsk_load_f32(weights + i), bsk_from_f16(bsk_load_u16(scales + 2 &* i)))
-    if low <= i, i &+ 16 <= high { return product }
-    return bsk_keep_range(product, low &- i, high &- i, bsk_splat(0))
+  private static func quantise(
+    _ scratch: Scratch, _ query: Int, _ count: Int, _ scales: UnsafeRawPointer, _ low: Int, _ high: Int
+  ) -> Float {
+    var (a, b) = (scale(scales, 0, low, high), scale(scales, 16, low, high))
+    var (c, d) = (scale(scales, 32, low, high), scale(scales, 48, low, high))
+    var magnitude = bsk_greater_magnitude(bsk_greater_magnitude(bsk_zero_u32(), a), b)
+    magnitude = bsk_greater_magnitude(bsk_greater_magnitude(magnitude, c), d)
+    let most = bsk_peak_magnitude(magnitude)
+    let inverse = bsk_splat(most > 0 && most < .infinity ? 65534 / most : 0)
+    a = bsk_multiply(a, inverse)
+    b = bsk_multiply(b, inverse)
+    c = bsk_multiply(c, inverse)
+    d = bsk_multiply(d, inverse)
+    var q = query
+    while q < query &+ count {
+      let weights = bsk_weights(scratch) + 64 &* q
+      let target = factors(scratch, q)
+      store(bsk_multiply(bsk_load_f32(weights), a), target)
+      store(bsk_multiply(bsk_load_f32(weights + 16), b), target + 16)
+      store(bsk_multiply(bsk_load_f32(weights + 32), c), target + 32)
+      store(bsk_multiply(bsk_load_f32(weights + 48), d), target + 48)
+      q &+= 1
+    }
+    return most < .infinity ? most / 65534 : .nan
+  }
+
+  /// Scales of 16 positions from `i` on; 0 for those that are not in low ..< high, whatever is there.
+  @inline(__always)
+  private static func scale(_ scales: UnsafeRawPointer, _ i: Int, _ low: Int, _ high: Int) -> bsk_f32x16 {
+    bsk_keep_range(bsk_from_f16(bsk_load_u16(scales + 2 &* i)), low &- i, high &- i, bsk_splat(0))
   }
 
   @inline(__always)

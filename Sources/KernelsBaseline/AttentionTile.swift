@@ -101,6 +101,7 @@ struct AttentionTile<Cache: CacheStorage> {
   private func weigh(_ query: Int, _ count: Int, _ low: Int, _ high: Int) {
     let most = bsk_most(scratch)
     let corrections = bsk_corrections(scratch)
+    let peaks = bsk_peaks(scratch)
     var q = query
     while q < query &+ count {
       let weights = bsk_weights(scratch) + 64 &* q
@@ -113,6 +114,7 @@ struct AttentionTile<Cache: CacheStorage> {
       let before = most[q]
       most[q] = peak > before ? peak : before
       corrections[q] = before - most[q]
+      peaks[q] = peak - most[q]
       q &+= 1
     }
     bsk_store_f32(corrections, powerOf2(bsk_load_f32(corrections)))

@@ -28,7 +28,7 @@ typedef int16_t bsk_i16x32 __attribute__((ext_vector_type(32)));
 #define BSK_MOST_QUERIES 7
 
 // What one tile of queries needs besides the queries and the results; each array holds a row for each query. Swift
-// sees it as an opaque pointer, and its parts through the functions below.
+// sees its parts through the functions below.
 typedef struct bsk_attention_scratch {
   // Scores of a block's 64 positions, then their exponentials.
   bsk_f32x16 weights[BSK_MOST_QUERIES * 4];
@@ -41,8 +41,8 @@ typedef struct bsk_attention_scratch {
   // Per query: the greatest score so far, and what its block multiplied the sums before by.
   float most[16];
   float corrections[16];
-  // Bytes only: what each row of `factors` was multiplied by.
-  float scales[16];
+  // And how far, as exponents of 2, the block's greatest score is from it.
+  float peaks[16];
   const void *_Nullable queries[BSK_MOST_QUERIES];
   const void *_Nullable factor_rows[BSK_MOST_QUERIES];
   float *_Nullable outs[BSK_MOST_QUERIES];
@@ -53,23 +53,24 @@ typedef struct {
   uint64_t words[(sizeof(bsk_attention_scratch) + 63) / 8];
 } bsk_attention_room;
 
-BSK_INLINE bsk_attention_scratch *bsk_scratch(bsk_attention_room *room) {
-  return (bsk_attention_scratch *)(((uintptr_t)room + 63) & ~(uintptr_t)63);
+BSK_INLINE void *bsk_scratch(bsk_attention_room *room) { return (void *)(((uintptr_t)room + 63) & ~(uintptr_t)63); }
+
+#define BSK_SCRATCH ((bsk_attention_scratch *)scratch)
+BSK_INLINE float *bsk_weights(void *scratch) { return (float *)BSK_SCRATCH->weights; }
+BSK_INLINE float *bsk_sums(void *scratch) { return (float *)BSK_SCRATCH->sums; }
+BSK_INLINE void *bsk_factors(void *scratch) { return BSK_SCRATCH->factors; }
+BSK_INLINE float *bsk_totals(void *scratch) { return (float *)BSK_SCRATCH->totals; }
+BSK_INLINE float *bsk_most(void *scratch) { return BSK_SCRATCH->most; }
+BSK_INLINE float *bsk_corrections(void *scratch) { return BSK_SCRATCH->corrections; }
+BSK_INLINE float *bsk_peaks(void *scratch) { return BSK_SCRATCH->peaks; }
+BSK_INLINE const void *_Nonnull *_Nonnull bsk_queries(void *scratch) {
+  return (const void *_Nonnull *_Nonnull)BSK_SCRATCH->queries;
 }
-BSK_INLINE float *bsk_weights(bsk_attention_scratch *s) { return (float *)s->weights; }
-BSK_INLINE float *bsk_sums(bsk_attention_scratch *s) { return (float *)s->sums; }
-BSK_INLINE void *bsk_factors(bsk_attention_scratch *s) { return s->factors; }
-BSK_INLINE float *bsk_totals(bsk_attention_scratch *s) { return (float *)s->totals; }
-BSK_INLINE float *bsk_most(bsk_attention_scratch *s) { return s->most; }
-BSK_INLINE float *bsk_corrections(bsk_attention_scratch *s) { return s->corrections; }
-BSK_INLINE float *bsk_scales(bsk_attention_scratch *s) { return s->scales; }
-BSK_INLINE const void *_Nonnull *_Nonnull bsk_queries(bsk_attention_scratch *s) {
-  return (const void *_Nonnull *_Nonnull)s->queries;
+BSK_INLINE const void *_Nonnull *_Nonnull bsk_factor_rows(void *scratch) {
+  return (const void *_Nonnull *_Nonnull)BSK_SCRATCH->factor_rows;
 }
-BSK_INLINE const void *_Nonnull *_Nonnull bsk_factor_rows(bsk_attention_scratch *s) {
-  return (const void *_Nonnull *_Nonnull)s->factor_rows;
-}
-BSK_INLINE float *_Nonnull *_Nonnull bsk_outs(bsk_attention_scratch *s) { return (float *_Nonnull *_Nonnull)s->outs; }
+BSK_INLINE float *_Nonnull *_Nonnull bsk_outs(void *scratch) { return (float *_Nonnull *_Nonnull)BSK_SCRATCH->outs; }
+#undef BSK_SCRATCH
 
 BSK_INLINE bsk_u32x16 bsk_load_u32_partial(const void *p, intptr_t n) { return (bsk_u32x16)bsk_load_f32_partial(p, n); }
 
