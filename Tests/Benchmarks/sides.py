@@ -205,7 +205,8 @@ class Package(Side):
     ) -> tuple[Worker, Metrics]:
         """The worker with this model, and the seconds it took to open where it was not."""
         model = self.model(cell)
-        key = (str(model), str(cell.threads), contender.name, str(adapters))
+        together = cell.work == "batch"
+        key = (str(model), str(cell.threads), contender.name, str(adapters), str(together))
         if self.worker and key == self.opened and not anew:
             return self.worker, {}
         self.close()
@@ -218,6 +219,7 @@ class Package(Side):
             threads=cell.threads,
             options=contender.options,
             adapters=paths if adapters else [],
+            together=together,
         )
         self.opened = key
         return worker, told

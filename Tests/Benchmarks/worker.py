@@ -28,8 +28,16 @@ class OpenVINO:
 
         self.numpy, self.tensor, self.genai = numpy, openvino.Tensor, openvino_genai
 
-    def open(self, model: str, threads: int, options: dict[str, Any], adapters: list[str]) -> None:
+    def open(self, model: str, threads: int, options: dict[str, Any], adapters: list[str], together: bool) -> None:
         properties: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, **options}
+        # Several sequences with paged attention want another pipeline.
+        self.batches = together and properties["ATTENTION_BACKEND"] == "PA"
+        if self.batches:
+            del properties["ATTENTION_BACKEND"]
+            scheduler = self.genai.SchedulerConfig()
+            scheduler.enable_prefix_caching = False
+            self.pipeline = self.genai.ContinuousBatchingPipeline(model, scheduler, "CPU", properties)
+            return
         self.adapters = [self.genai.Adapter(path) for path in adapters]
         if self.adapters:
             properties["adapters"] = self.mix(0.3)
@@ -47,6 +55,15 @@ class OpenVINO:
         config.ignore_eos = True
         config.do_sample = False
         config.apply_chat_template = False
+        if self.batches:
+            tensors = [self.tensor(self.numpy.array([prompt], dtype="int64")) for prompt in prompts]
+            times = []
+            for count in (1, tokens):
+                config.max_new_tokens = count
+                start = time.perf_counter()
+                self.pipeline.generate(tensors, [config] * len(tensors))
+                times.append(time.perf_counter() - start)
+            return times[0], times[1]
         more = {} if scale is None else {"adapters": self.mix(scale)}
         start = time.perf_counter()
         result = self.pipeline.generate(self.tensor(self.numpy.array(prompts, dtype="int64")), config, **more)
@@ -62,7 +79,7 @@ class CTranslate2:
 
         self.package = ctranslate2
 
-    def open(self, model: str, threads: int, options: dict[str, Any], adapters: list[str]) -> None:
+    def open(self, model: str, threads: int, options: dict[str, Any], adapters: list[str], together: bool) -> None:
         if adapters:
             raise SystemExit("CTranslate2 has no adapters that can be changed")
         with open(os.path.join(model, "vocabulary.json"), encoding="utf-8") as file:
@@ -96,7 +113,9 @@ def answer(peer: Any, question: dict[str, Any]) -> dict[str, float]:
     """Seconds of what is asked for."""
     if question["work"] == "open":
         start = time.perf_counter()
-        peer.open(question["model"], question["threads"], question["options"], question["adapters"])
+        peer.open(
+            question["model"], question["threads"], question["options"], question["adapters"], question["together"]
+        )
         opened = time.perf_counter()
         peer.generate(prompts(1, 1), 1)
         return {"open": opened - start, "first": time.perf_counter() - start}
