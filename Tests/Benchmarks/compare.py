@@ -97,12 +97,13 @@ class Comparison:
         for side in self.peers:
             tried: list[tuple[float, Contender]] = []
             for contender in side.contenders(cell):
-                runs = [attempt(side, cell, contender) for _ in range(2)]
+                runs = [attempt(side, cell, contender)]
+                if isinstance(runs[0], str):
+                    entry["missing"][contender.name] = runs[0]
+                    continue
+                runs.append(attempt(side, cell, contender))
                 good = [run[metric(cell)] for run in runs if not isinstance(run, str)]
-                if good:
-                    tried.append((min(good) if falls(cell) else max(good), contender))
-                else:
-                    entry["missing"][contender.name] = str(runs[0])
+                tried.append((min(good) if falls(cell) else max(good), contender))
             if tried:
                 pick = min if falls(cell) else max
                 teams.append((side, pick(tried, key=lambda pair: pair[0])[1]))

@@ -126,14 +126,14 @@ class Cache:
         return next(path.glob(f"*/vendor/{peer}"))
 
     def programs(self, peer: str) -> pathlib.Path:
-        """The folder of a peer's llama_peer, llama-quantize and llama-bench."""
+        """The folder of a peer's llama_peer, and of llama.cpp's llama-quantize and llama-bench."""
         source = self.source(peer)
         path, finished = self.once(peer)
         binaries = self.python().parent
         search = {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
         if not finished:
             self.run([binaries / "cmake", "-S", source, "-B", path, *CMAKE], f"configuring {peer}", **search)
-            targets = ["llama-bench", "llama-quantize", "llama-batched-bench"]
+            targets = ["llama", *(["llama-quantize", "llama-bench"] if peer == "llama.cpp" else [])]
             self.run(
                 [binaries / "cmake", "--build", path, "-j", str(self.jobs), "--target", *targets],
                 f"building {peer} (minutes)",
