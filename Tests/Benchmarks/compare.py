@@ -34,6 +34,9 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="list the cells that the patterns match")
     parser.add_argument("--pairs", type=int, default=7, help="rounds in which all sides take turns (7)")
+    parser.add_argument(
+        "--tries", type=int, default=2, help="of each set of a peer's options (2); 0: only the first set"
+    )
     parser.add_argument("--sides", nargs="+", metavar="SIDE", help="only these peers")
     parser.add_argument("--cache", type=pathlib.Path, default=ROOT / ".build/benchmarks", help="peers and models")
     parser.add_argument(
@@ -92,16 +95,17 @@ class Comparison:
         self.tell(cell, entry, time.monotonic() - begin)
 
     def teams(self, cell: Cell, entry: dict[str, Any]) -> list[tuple[Side, Contender]]:
-        """Ours, and of each peer the options that were the fastest of two tries."""
+        """Ours, and of each peer the options that were the fastest when tried; without tries its first."""
         teams: list[tuple[Side, Contender]] = [(self.ours, contender) for contender in self.ours.contenders(cell)]
+        tries = self.options.tries
         for side in self.peers:
             tried: list[tuple[float, Contender]] = []
-            for contender in side.contenders(cell):
+            for contender in side.contenders(cell)[: None if tries else 1]:
                 runs = [attempt(side, cell, contender)]
                 if isinstance(runs[0], str):
                     entry["missing"][contender.name] = runs[0]
                     continue
-                runs.append(attempt(side, cell, contender))
+                runs += [attempt(side, cell, contender) for _ in range(1, tries)]
                 good = [run[metric(cell)] for run in runs if not isinstance(run, str)]
                 tried.append((min(good) if falls(cell) else max(good), contender))
             if tried:

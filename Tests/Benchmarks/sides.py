@@ -182,8 +182,11 @@ class Ik(Llama):
 
     def choices(self, cell: Cell) -> list[dict[str, Any]]:
         # With flash attention, sequences that decode together end it, and adapters are refused.
-        without = [{"rtr": 1, "fa": 0}, {"rtr": 0, "fa": 0}]
-        return without if cell.work in ("batch", "live") else self.flags
+        if cell.work in ("batch", "live"):
+            return [{"rtr": 1, "fa": 0}, {"rtr": 0, "fa": 0}]
+        if cell.work == "first":  # Repacking takes time.
+            return [{"rtr": 0, "fa": 1}]
+        return self.flags
 
 
 class Package(Side):
