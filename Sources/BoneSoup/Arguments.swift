@@ -72,22 +72,37 @@ enum Arguments {
     for (index, value) in values.enumerated() { room[index] = value }
   }
 
-  /// BSOUP_FORMAT_*; nil is the default.
-  static func format(_ number: UInt32, _ name: StaticString) throws(BoneSoupError) -> ElementType? {
+  /// BSOUP_FORMAT_* of weights; nil is the default.
+  static func format(_ number: UInt32, _ name: StaticString) throws(BoneSoupError) -> WeightFormat? {
     switch Int(number) {
     case Int(BSOUP_FORMAT_DEFAULT): return nil
     case Int(BSOUP_FORMAT_F32): return .f32
     case Int(BSOUP_FORMAT_F16): return .f16
     case Int(BSOUP_FORMAT_BF16): return .bf16
+    case Int(BSOUP_FORMAT_Q8_0): return .q8_0
+    case Int(BSOUP_FORMAT_Q4_0): return .q4_0
+    case Int(BSOUP_FORMAT_Q8_128): return .q8_128
     default: throw .invalidArgument("\(name) is \(number), which is no BSOUP_FORMAT")
     }
   }
 
-  static func formatNumber(_ type: ElementType) -> UInt32 {
-    switch type {
+  /// BSOUP_FORMAT_* of single numbers; nil is the default.
+  static func elementType(_ number: UInt32, _ name: StaticString) throws(BoneSoupError) -> ElementType? {
+    guard let format = try format(number, name) else { return nil }
+    guard let type = format.elementType else {
+      throw .invalidArgument("\(name) is \(format.name); f32, f16 or bf16 is needed")
+    }
+    return type
+  }
+
+  static func formatNumber(_ format: WeightFormat) -> UInt32 {
+    switch format {
     case .f32: UInt32(BSOUP_FORMAT_F32)
     case .f16: UInt32(BSOUP_FORMAT_F16)
     case .bf16: UInt32(BSOUP_FORMAT_BF16)
+    case .q8_0: UInt32(BSOUP_FORMAT_Q8_0)
+    case .q4_0: UInt32(BSOUP_FORMAT_Q4_0)
+    case .q8_128: UInt32(BSOUP_FORMAT_Q8_128)
     }
   }
 

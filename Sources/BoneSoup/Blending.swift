@@ -69,7 +69,7 @@ extension BlendRequest {
       layerMultipliers = Array(
         try Arguments.values(raw.layer_multipliers, Int(raw.layer_multiplier_count), "layer_multipliers"))
     }
-    type = try Arguments.format(raw.weights, "weights")
+    format = try Arguments.format(raw.weights, "weights")
     isInBackground = try Arguments.flag(raw.background, "background")
     if raw.method != nil { method = .some(try BlendMethod.make(raw.method)) }
   }
@@ -121,7 +121,7 @@ extension bsoup_blend_info {
   fileprivate init(_ plan: Blend.Plan) {
     self.init()
     kind = UInt32(plan.kind.rawValue)
-    weights = Arguments.formatNumber(plan.type)
+    weights = Arguments.formatNumber(plan.format)
     adjustments = plan.resolution.adjustments.rawValue
     objective_count = UInt32(plan.resolution.preference?.count ?? 0)
     backbone_count = UInt32(plan.resolution.coefficients.count)

@@ -25,7 +25,7 @@ extension ExportOptions {
     case Int(BSOUP_EXPORT_ADAPTER): kind = .adapter
     default: throw .invalidArgument("kind is \(raw.kind), which is no BSOUP_EXPORT")
     }
-    type = try Arguments.format(raw.format, "format")
+    type = try Arguments.elementType(raw.format, "format")
     if raw.rank > 0 {
       guard kind == .adapter else {
         throw .invalidArgument("rank is \(raw.rank), and a folder has no rank; it is for BSOUP_EXPORT_ADAPTER")

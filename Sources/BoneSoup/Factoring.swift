@@ -32,7 +32,7 @@ extension FactoringOptions {
     self.init()
     rank = raw.rank > 0 ? Int(raw.rank) : nil
     maximumError = raw.max_error
-    type = try Arguments.format(raw.format, "format") ?? .f32
+    type = try Arguments.elementType(raw.format, "format") ?? .f32
     switch Int(raw.vectors) {
     case Int(BSOUP_VECTORS_REFUSE): vectors = .refused
     case Int(BSOUP_VECTORS_DROP): vectors = .dropped

@@ -15,7 +15,7 @@ public func bsoup_soup_get_info(_ soup: OpaquePointer!, _ info: UnsafeMutablePoi
     let soup = box.soup
     let config = soup.base.config
     var value = bsoup_soup_info()
-    value.weights = Arguments.formatNumber(soup.base.type)
+    value.weights = Arguments.formatNumber(soup.base.format)
     value.objective_count = UInt32(soup.objectives.count)
     value.backbone_count = UInt32(soup.backbones.count)
     value.preset_count = UInt32(clamping: soup.presets.count)

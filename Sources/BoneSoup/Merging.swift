@@ -59,7 +59,7 @@ extension MergeRecipe {
     self.init(
       method: method, base: raw.base == nil ? nil : try Arguments.string(raw.base, "base"), models: models)
     settings = try ParameterSetting.list(raw.parameters, raw.parameter_count)
-    type = try Arguments.format(raw.format, "format")
+    type = try Arguments.elementType(raw.format, "format")
     seed = raw.seed
     if let merge = raw.merge_block { hostMethod = Self.own(method, merge, raw.block_context) }
   }

@@ -27,7 +27,7 @@ struct OpenRequest {
     let raw = try Structs.read(pointer, openDefaults, "bsoup_open_options")
     try Structs.requireZero(raw.reserved, "bsoup_open_options")
     var options = OpenOptions()
-    options.type = try Arguments.format(raw.weights, "weights")
+    options.format = try Arguments.format(raw.weights, "weights")
     guard raw.load <= BSOUP_LOAD_COPY else {
       throw .invalidArgument("load is \(raw.load), which is no BSOUP_LOAD")
     }

@@ -1,5 +1,6 @@
 import CBoneSoup
 import Generation
+import Kernels
 import Platform
 import Soups
 

@@ -63,7 +63,7 @@ public final class Session: @unchecked Sendable {
   }
 
   private static func layout(_ blend: Blend, type: CacheFormat?) throws(BoneSoupError) -> KVLayout {
-    try KVLayout(blend.soup.base.config, type: type ?? CacheFormat(for: blend.plan.type))
+    try KVLayout(blend.soup.base.config, type: type ?? CacheFormat(for: blend.plan.format))
   }
 
   private static func capacity(_ blend: Blend, context: Int?) throws(BoneSoupError) -> Int {

@@ -9,13 +9,13 @@ public enum CacheFormat: UInt8, Sendable, CaseIterable {
   /// Positions in a block.
   public static let blockLength = 64
 
-  /// The one for weights of a type where the host names none.
-  public init(for type: ElementType) {
+  /// The one for weights of a format where the host names none; beside quantised weights bf16.
+  public init(for format: WeightFormat) {
     self =
-      switch type {
+      switch format {
       case .f32: .f32
       case .f16: .f16
-      case .bf16: .bf16
+      case .bf16, .q8_0, .q4_0, .q8_128: .bf16
       }
   }
 

@@ -1,3 +1,16 @@
+import CIntrinsics
+
+/// A summand of a merge, laid out as the kernels take it.
+public struct MergeTerm {
+  public let source: UnsafeRawPointer
+  public let coefficient: Float
+
+  public init(source: UnsafeRawPointer, coefficient: Float) {
+    self.source = source
+    self.coefficient = coefficient
+  }
+}
+
 extension Kernels {
   /// out[i] = source[i] as f32; exact.
   public func widen(
@@ -28,6 +41,18 @@ extension Kernels {
     into accumulator: UnsafeMutablePointer<Float>
   ) {
     table.scale_add(coefficient, type.rawValue, source, count, accumulator)
+  }
+
+  /// accumulator[i] = Σ_t coefficient_t · source_t[i], all sources of one type, summed in order: the bits of `scale` and
+  /// then `scaleAdd` for each further term, in one pass. Where it `accumulates`, the terms are added to what is there.
+  public func merge(
+    _ terms: UnsafeBufferPointer<MergeTerm>, type: ElementType, count: Int, accumulates: Bool,
+    into accumulator: UnsafeMutablePointer<Float>
+  ) {
+    guard let first = terms.baseAddress else { return }
+    first.withMemoryRebound(to: bsk_term.self, capacity: terms.count) {
+      table.merge($0, terms.count, type.rawValue, count, accumulates, accumulator)
+    }
   }
 
   /// The index of the first infinity or NaN.

@@ -1,57 +1,83 @@
 import CIntrinsics
 
-/// y[i·ldy + j] = Σ_k x[i·ldx + k] · w[j·ldw + k], added to what y holds where `accumulate`.
-/// x is [m, k] in f32, w [n, k] in the format, y [m, n] in f32; strides count elements.
+/// y[i·ldy + j] = start + Σ_k x[i, k] · w[j, k] for the tokens of `groups` and the rows of panels `panels` of a matrix of
+/// `rows` rows; then, for the first `adaptedGroups` groups, the products of `adapter`, whose panels stand for the same
+/// rows, are summed on.
 ///
-/// One order for every element: lane l of one accumulator sums k = l, l + 16, l + 32, … (beyond the end zeros), then
-/// the lanes are summed as a tree. Nothing of it depends on m, n, or where in a tile the element stands.
+/// One order for every element: each of its sums is a lane of its own, k ascending (in a quantised format by whole
+/// blocks). Nothing of it depends on the other tokens, the other rows, or where in a tile the element stands.
 ///
-/// Four rows make a group. For few tokens, where memory sets the pace, these are a quarter of the matrix apart: four
-/// streams, each front to back, are what the processor's prefetchers follow (neighbouring rows, often in one page, run at
-/// half the speed). Else they are neighbours, and blocks of 192 tokens keep x in the cache.
+/// `scratch`, of a panel in f32: formats that every multiplication would have to widen are widened there once where
+/// there are groups enough.
 func matmul(
-  _ x: UnsafePointer<Float>, _ ldx: Int, _ m: Int, _ w: UnsafeRawPointer, _ type: UInt8, _ ldw: Int, _ n: Int,
-  _ k: Int, _ y: UnsafeMutablePointer<Float>, _ ldy: Int, _ accumulate: Bool
+  _ weights: bsk_factor, _ adapter: UnsafePointer<bsk_factor>?, _ groups: UnsafePointer<bsk_group>, _ groupCount: Int,
+  _ adaptedGroups: Int, _ firstPanel: Int, _ endPanel: Int, _ rows: Int, _ start: UnsafePointer<Float>?,
+  _ startStride: Int, _ y: UnsafeMutablePointer<Float>, _ ldy: Int, _ scratch: UnsafeMutableRawPointer?
 ) {
-  switch type {
-  case FormatCode.f32: matmul(F32.self, x, ldx, m, w, ldw, n, k, y, ldy, accumulate)
-  case FormatCode.f16: matmul(F16.self, x, ldx, m, w, ldw, n, k, y, ldy, accumulate)
-  case FormatCode.bf16: matmul(BF16.self, x, ldx, m, w, ldw, n, k, y, ldy, accumulate)
+  var panel = firstPanel
+  while panel < endPanel {
+    let left = rows &- 32 &* panel
+    var own = weights
+    own.panels += panel &* weights.panel_bytes
+    if let scratch, groupCount >= 4 { widenPanel(&own, left > 16 ? 32 : 16, scratch) }
+    var index = 0
+    while index < groupCount {
+      let group = groups[index]
+      let token = group.first
+      let output = TileOutput(
+        y: y + token &* ldy + 32 &* panel, stride: ldy,
+        start: start.map { $0 + token &* startStride + 32 &* panel }, startStride: startStride,
+        tokens: Int(group.count), rows: left)
+      multiply(own, group, output)
+      if let adapter, index < adaptedGroups {
+        let rest = TileOutput(
+          y: output.y, stride: ldy, start: UnsafePointer(output.y), startStride: ldy, tokens: output.tokens,
+          rows: left)
+        var further = adapter.pointee
+        further.panels += panel &* further.panel_bytes
+        multiply(further, group, rest)
+      }
+      index &+= 1
+    }
+    panel &+= 1
+  }
+}
+
+/// One group of tokens by the first panel of the factor.
+@inline(__always)
+private func multiply(_ factor: bsk_factor, _ group: bsk_group, _ output: TileOutput) {
+  let (panel, x, k) = (factor.panels, factor.input, factor.k)
+  switch factor.format {
+  case FormatCode.f32: ColumnPanel<F32>.multiply(group, panel, x, k, output)
+  case FormatCode.f16: ColumnPanel<F16>.multiply(group, panel, x, k, output)
+  case FormatCode.bf16:
+    if bsk_has_bf16_dot() {
+      PairPanel.multiply(group, panel, x, k, output)
+    } else {
+      ColumnPanel<BF16>.multiply(group, panel, x, k, output)
+    }
+  case FormatCode.q8_0: halves(Q8x32Panel.self, group, factor, output)
+  case FormatCode.q4_0: halves(Q4x32Panel.self, group, factor, output)
+  case FormatCode.q8_128: halves(Q8x128Panel.self, group, factor, output)
   default: return
   }
 }
 
 @inline(__always)
-private func matmul<W: Format>(
-  _: W.Type, _ x: UnsafePointer<Float>, _ ldx: Int, _ m: Int, _ w: UnsafeRawPointer, _ ldw: Int, _ n: Int, _ k: Int,
-  _ y: UnsafeMutablePointer<Float>, _ ldy: Int, _ accumulate: Bool
+private func halves<Panel: BlockPanel>(
+  _: Panel.Type, _ group: bsk_group, _ factor: bsk_factor, _ output: TileOutput
 ) {
-  let width = Int(BSK_TILE_WIDTH)
-  let rowBytes = ldw &* W.byteCount
-  let groups = (n &+ 3) >> 2
-  let step = m <= 4 ? groups : 1
-  var i = 0
-  while i < m {
-    let block = min(m &- i, 192)
-    var group = 0
-    while group < groups {
-      let j = step == 1 ? group &* 4 : group
-      let rows = Rows<W>(w + j &* rowBytes, rowBytes, j, step, n)
-      var t = 0
-      while t < block {
-        let (xt, yt) = (x + (i &+ t) &* ldx, y + (i &+ t) &* ldy + j)
-        switch min(block &- t, width) {
-        case 1: rows.multiply(1, xt, ldx, k, yt, ldy, accumulate)
-        case 2: rows.multiply(2, xt, ldx, k, yt, ldy, accumulate)
-        case 3: rows.multiply(3, xt, ldx, k, yt, ldy, accumulate)
-        case 4: rows.multiply(4, xt, ldx, k, yt, ldy, accumulate)
-        case 5: rows.multiply(5, xt, ldx, k, yt, ldy, accumulate)
-        default: rows.multiply(6, xt, ldx, k, yt, ldy, accumulate)
-        }
-        t &+= width
-      }
-      group &+= 1
-    }
-    i &+= block
-  }
+  Panel.multiply(group, factor.panels, factor.input, factor.k, output)
+  guard output.rows > 16 else { return }
+  Panel.multiply(
+    group, factor.panels + factor.panel_bytes / 2, factor.input, factor.k, output.moved(rows: 16))
+}
+
+/// Where the factor's weights are to be widened, makes its first panel one of f32 in `scratch`. The same sums, bit for bit.
+@inline(__always)
+private func widenPanel(_ factor: inout bsk_factor, _ rows: Int, _ scratch: UnsafeMutableRawPointer) {
+  guard factor.format == FormatCode.f16 || factor.format == FormatCode.bf16 && !bsk_has_bf16_dot() else { return }
+  widen(factor.format, factor.panels, rows &* factor.k, scratch.assumingMemoryBound(to: Float.self))
+  factor.format = FormatCode.f32
+  factor.panels = UnsafeRawPointer(scratch)
 }

@@ -3,10 +3,11 @@ import CIntrinsics
 /// The kernels of this instruction-set level.
 public func kernelTable() -> bsk_kernels {
   bsk_kernels(
-    matmul: matmul, attention: attention, store_key: storeKey, store_value: storeValue, rms_norm: rmsNorm,
+    matmul: matmul, pack_input: packInput, pack_rows: packRows, unpack_row: unpackRow, panel_bytes: panelBytes,
+    token_bytes: tokenBytes, attention: attention, store_key: storeKey, store_value: storeValue, rms_norm: rmsNorm,
     rotate: rotate, silu_multiply: siluMultiply, add: add,
     softmax: softmax, log_sum_exp: logSumExp, exponential: exponential, widen: widen, narrow: narrow, scale: scale,
-    scale_add: scaleAdd, first_non_finite: firstNonFinite,
+    scale_add: scaleAdd, merge: merge, first_non_finite: firstNonFinite,
     arithmetic_peak: arithmeticPeak, arithmetic_peak_operations: arithmeticPeakOperations, read_stream: readStream,
     merge_streams: mergeStreams,
     multiply_f64: multiplyDoubles, dot_f64: dotDoubles, scale_add_f64: scaleAddDoubles,

@@ -15,7 +15,7 @@ public final class BaseModel: Sendable {
   public let checkpoint: Checkpoint
   public let weights: ModelWeights
   /// The run-time format of the weights.
-  public let type: ElementType
+  public let format: WeightFormat
   /// nil for a model without tokenizer.json: it takes token numbers only.
   public let tokenizer: Tokenizer?
   /// Forward passes and other work spaces of this model's sizes, lent to whoever computes.
@@ -24,9 +24,9 @@ public final class BaseModel: Sendable {
   static let configName = "config.json"
   private static let documentBytes = 1 << 20
 
-  /// - Parameter type: the run-time format; nil is the file's own.
+  /// - Parameter format: the run-time format; nil is the file's own.
   public init(
-    folder: FileProvider, type: ElementType?, engine: Engine, monitor: Monitor
+    folder: FileProvider, format: WeightFormat?, engine: Engine, monitor: Monitor
   ) throws(BoneSoupError) {
     name = folder.describe()
     self.folder = folder
@@ -35,9 +35,9 @@ public final class BaseModel: Sendable {
     try checkpoint.refuseUnknownTensors(config)
     try checkpoint.requireTiedHead(config, engine: engine, monitor: monitor.silent)
     tokenizer = try Self.tokenizer(in: folder, engine: engine, monitor: monitor.part(from: 0.5, to: 0.6))
-    self.type = if let type { type } else { try ModelWeights.storedType(config, in: checkpoint) }
+    self.format = if let format { format } else { try ModelWeights.storedFormat(config, in: checkpoint) }
     weights = try ModelWeights.load(
-      config, from: checkpoint, type: self.type, engine: engine, monitor: monitor.part(from: 0.6, to: 1))
+      config, from: checkpoint, format: self.format, engine: engine, monitor: monitor.part(from: 0.6, to: 1))
   }
 
   /// Lends a forward pass.

@@ -40,7 +40,7 @@ public final class Blend: Sendable {
     public let kind: Kind
     public let resolution: Resolution
     /// The run-time format of the weights.
-    public let type: ElementType
+    public let format: WeightFormat
     /// Condition number of the backbone matrix; 0 where coefficients were given.
     public let condition: Double
     /// Bytes of large memory that the blend takes.
@@ -63,7 +63,7 @@ public final class Blend: Sendable {
     self.soup = soup
     self.plan = plan
     fingerprint = soup.fingerprint(
-      kind: plan.kind, type: plan.type, coefficients: plan.resolution.coefficients, request.layerMultipliers,
+      kind: plan.kind, format: plan.format, coefficients: plan.resolution.coefficients, request.layerMultipliers,
       plan.method)
     let share = ProgressShare()
     foldProgress = share
@@ -93,7 +93,7 @@ public final class Blend: Sendable {
     func fold(_ pool: ThreadPool) -> Fold {
       Fold(
         base: soup.base, backbones: soup.backbones, coefficients: plan.resolution.coefficients,
-        baseShare: plan.resolution.baseShare, type: plan.type, engine: engine, pool: pool,
+        baseShare: plan.resolution.baseShare, format: plan.format, engine: engine, pool: pool,
         method: plan.method)
     }
     if request.isInBackground {

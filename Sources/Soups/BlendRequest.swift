@@ -24,7 +24,7 @@ public struct BlendRequest: Sendable {
   /// [backbone][layer] factors of λ, for a live blend; nil is all 1.
   public var layerMultipliers: [Float]?
   /// Of a folded blend; nil is the soup's.
-  public var type: ElementType?
+  public var format: WeightFormat?
   /// Whether a fold goes on after the blend is given out.
   public var isInBackground = false
   /// How the weights are made; nil is the soup's way, a `.some(nil)` the plain sum.

@@ -13,26 +13,29 @@ struct Fold: Sendable {
   let backbones: [Backbone]
   let coefficients: [Double]
   let baseShare: Double
-  let type: ElementType
+  let format: WeightFormat
   let engine: Engine
   /// Whose threads do the work: the engine's, or for a fold in the background a pool of its own.
   let pool: ThreadPool
   /// nil is the plain sum.
   var method: BlendMethod?
 
-  /// Numbers of a part: small enough to answer a cancel soon and to even out the threads.
-  private static let partSize = 1 << 18
-  /// Numbers that stay in the first-level cache while all terms are added.
+  /// Numbers of a chunk of panels: small enough to answer a cancel soon and to even out the threads.
+  private static let chunkSize = 1 << 18
+  /// Columns at a time, so that the sums of a panel's rows stay in the second-level cache.
   private static let stretchLength = 2048
 
   /// Bytes of the result.
   static func byteCount(
-    _ config: ModelConfig, _ backbones: [Backbone], _ coefficients: [Double], type: ElementType
+    _ config: ModelConfig, _ backbones: [Backbone], _ coefficients: [Double], format: WeightFormat, kernels: Kernels
   ) -> Int {
-    let head = untiesHead(config, backbones, coefficients) ? config.parameters.first?.elementCount ?? 0 : 0
-    return config.parameters.reduce(head * type.byteCount) {
-      $0 + $1.elementCount * ($1.isMatrix ? type.byteCount : 4)
+    func bytes(_ parameter: Parameter) -> Int {
+      guard parameter.isMatrix else { return parameter.elementCount * 4 }
+      return kernels.matrixBytes(
+        parameter.isEnd ? format.ofEnds : format, rows: parameter.shape[0], columns: parameter.shape[1])
     }
+    let head = untiesHead(config, backbones, coefficients) ? config.parameters.first.map(bytes) ?? 0 : 0
+    return config.parameters.reduce(head) { $0 + bytes($1) }
   }
 
   /// The adapters' modules at the two ends of the model, where a tied pair can come apart.
@@ -65,16 +68,10 @@ struct Fold: Sendable {
       try finish(parameter)
       return weight
     } vector: { (parameter) throws(BoneSoupError) in
-      let buffer = try fold(parameter, module: nil, type: .f32, monitor: monitor)
+      let buffer = try vector(parameter, monitor: monitor)
       try finish(parameter)
       return VectorWeight(buffer, count: parameter.elementCount)
     }
-  }
-
-  private func matrix(_ parameter: Parameter, module: String, monitor: Monitor) throws(BoneSoupError) -> Weight {
-    let buffer = try fold(parameter, module: module, type: type, monitor: monitor)
-    return Weight(
-      rows: parameter.shape[0], columns: parameter.shape[1], type: type, pointer: buffer.pointer, owner: buffer)
   }
 
   /// - Parameter module: whose adapters are added; nil for a vector.
@@ -103,35 +100,54 @@ struct Fold: Sendable {
     return terms
   }
 
-  private func fold(
-    _ parameter: Parameter, module: String?, type: ElementType, monitor: Monitor
-  ) throws(BoneSoupError) -> Buffer {
-    let rows = parameter.isMatrix ? parameter.shape[0] : 1
-    let columns = parameter.isMatrix ? parameter.shape[1] : parameter.elementCount
-    let terms = try terms(parameter, module: module, monitor: monitor)
+  private func vector(_ parameter: Parameter, monitor: Monitor) throws(BoneSoupError) -> Buffer {
     let result = try Buffer(
-      byteCount: rows * columns * type.byteCount, allocator: engine.allocator, purpose: "the folded \(parameter.name)")
+      of: Float.self, count: parameter.elementCount, allocator: engine.allocator,
+      purpose: "the folded \(parameter.name)")
+    let whole = 0..<parameter.elementCount
+    FoldSum(try terms(parameter, module: nil, monitor: monitor)).compute(
+      row: 0, stretch: whole, kernels: engine.kernels, into: result.elements())
+    return result
+  }
+
+  /// A matrix in panels: the sums of a panel's rows, a stretch of columns at a time, are packed while they are in the cache.
+  private func matrix(_ parameter: Parameter, module: String, monitor: Monitor) throws(BoneSoupError) -> Weight {
+    let (rows, columns) = (parameter.shape[0], parameter.shape[1])
+    let format = parameter.isEnd ? format.ofEnds : format
+    let sum = FoldSum(try terms(parameter, module: module, monitor: monitor))
+    let panels = try Weight.makePanels(
+      rows: rows, columns: columns, format: format, engine: engine, purpose: "the folded \(parameter.name)")
+    let weight = Weight(rows: rows, columns: columns, format: format, panels: panels, kernels: engine.kernels)
     let kernels = engine.kernels
-    let rowsPerPart = max(1, Self.partSize / columns)
-    pool.run(parts: (rows + rowsPerPart - 1) / rowsPerPart) { part in
-      if monitor.isCancelled { return }
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.stretchLength) { accumulator in
-        guard let accumulator = accumulator.baseAddress else { return }
-        for row in part * rowsPerPart..<min((part + 1) * rowsPerPart, rows) {
-          for start in stride(from: 0, to: columns, by: Self.stretchLength) {
-            let stretch = start..<min(start + Self.stretchLength, columns)
-            if terms.isEmpty { accumulator.update(repeating: 0, count: stretch.count) }
-            for (index, term) in terms.enumerated() {
-              term.add(row: row, stretch: stretch, isFirst: index == 0, kernels: kernels, into: accumulator)
+    let width = min(columns, Self.stretchLength)
+    let scratchCount = Kernels.panelRows * width
+    let scratch = try Buffer(
+      of: Float.self, count: scratchCount * pool.threadCount, allocator: engine.allocator,
+      purpose: "the sums of \(parameter.name)")
+    let chunk = max(1, Self.chunkSize / (Kernels.panelRows * columns))
+    let next = Atomic<Int>(0)
+    pool.run(parts: pool.threadCount) { part in
+      let sums = scratch.elements(Float.self) + part * scratchCount
+      while true {
+        let first = next.wrappingAdd(chunk, ordering: .relaxed).oldValue
+        guard first < weight.panelCount, !monitor.isCancelled else { return }
+        for panel in first..<min(first + chunk, weight.panelCount) {
+          let range = weight.rows(ofPanel: panel)
+          for start in stride(from: 0, to: columns, by: width) {
+            let stretch = start..<min(start + width, columns)
+            for row in range {
+              sum.compute(
+                row: row, stretch: stretch, kernels: kernels, into: sums + (row - range.lowerBound) * stretch.count)
             }
-            kernels.narrow(
-              source: accumulator, type: type, count: stretch.count,
-              into: result.pointer + (row * columns + start) * type.byteCount)
+            kernels.packRows(
+              format, type: .f32, rows: sums, ld: stretch.count, count: range.count, columns: columns, range: stretch,
+              streams: true, into: panels.pointer + panel * weight.panelBytes)
           }
         }
       }
     }
     try monitor.check()
-    return result
+    sum.dropBehind()
+    return weight
   }
 }

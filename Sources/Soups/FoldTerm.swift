@@ -26,7 +26,7 @@ struct FoldTerm: @unchecked Sendable {
 
   private let coefficient: Double
   private let content: Content
-  private let columns: Int
+  let columns: Int
 
   /// A full tensor; a vector is one row.
   init(_ tensor: TensorView, coefficient: Double) throws(BoneSoupError) {
@@ -69,6 +69,16 @@ struct FoldTerm: @unchecked Sendable {
     }
   }
 
+  /// A full tensor's first number, its type and its coefficient; nil of an adapter.
+  var dense: (start: UnsafeRawPointer, type: ElementType, coefficient: Float)? {
+    if case .dense(let tensor, let start) = content { (start, tensor.type, Float(coefficient)) } else { nil }
+  }
+
+  /// Says that the term will not be read again soon.
+  func dropBehind() {
+    if case .dense(let tensor, _) = content { tensor.dropBehind() }
+  }
+
   /// Adds columns `stretch` of row `row` to the accumulator, or sets it where nothing was added before.
   func add(
     row: Int, stretch: Range<Int>, isFirst: Bool, kernels: Kernels, into accumulator: UnsafeMutablePointer<Float>
@@ -76,24 +86,44 @@ struct FoldTerm: @unchecked Sendable {
     switch content {
     case .dense(let tensor, let start):
       let source = start + (row * columns + stretch.lowerBound) * tensor.type.byteCount
-      if isFirst {
-        kernels.scale(
-          coefficient: Float(coefficient), type: tensor.type, source: source, count: stretch.count, into: accumulator)
-      } else {
-        kernels.scaleAdd(
-          coefficient: Float(coefficient), type: tensor.type, source: source, count: stretch.count, into: accumulator)
+      var term = MergeTerm(source: source, coefficient: Float(coefficient))
+      withUnsafePointer(to: &term) {
+        kernels.merge(
+          UnsafeBufferPointer(start: $0, count: 1), type: tensor.type, count: stretch.count, accumulates: !isFirst,
+          into: accumulator)
       }
     case .lowRank(let factors):
       if isFirst { accumulator.update(repeating: 0, count: stretch.count) }
-      for rank in 0..<factors.rank {
-        var value: Float = 0
-        let place = row * factors.leftRowStride + rank * factors.leftRankStride
-        kernels.widen(
-          type: factors.leftType, source: factors.left + place * factors.leftType.byteCount, count: 1, into: &value)
-        kernels.scaleAdd(
-          coefficient: Float(coefficient * Double(value)), type: factors.rightType,
-          source: factors.right + (rank * columns + stretch.lowerBound) * factors.rightType.byteCount,
-          count: stretch.count, into: accumulator)
+      add(factors, row: row, stretch: stretch, kernels: kernels, into: accumulator)
+    }
+  }
+
+  /// A rank is a term of a merge: the row of D, with the number of U as its coefficient. So many at once.
+  private static let ranksAtOnce = 64
+
+  private func add(
+    _ factors: LowRank, row: Int, stretch: Range<Int>, kernels: Kernels, into accumulator: UnsafeMutablePointer<Float>
+  ) {
+    withUnsafeTemporaryAllocation(of: MergeTerm.self, capacity: Self.ranksAtOnce) { terms in
+      var rank = 0
+      while rank < factors.rank {
+        let count = min(factors.rank - rank, Self.ranksAtOnce)
+        for index in 0..<count {
+          var value: Float = 0
+          let place = row * factors.leftRowStride + (rank + index) * factors.leftRankStride
+          kernels.widen(
+            type: factors.leftType, source: factors.left + place * factors.leftType.byteCount, count: 1, into: &value)
+          let source = (rank + index) * columns + stretch.lowerBound
+          terms.initializeElement(
+            at: index,
+            to: MergeTerm(
+              source: factors.right + source * factors.rightType.byteCount,
+              coefficient: Float(coefficient * Double(value))))
+        }
+        kernels.merge(
+          UnsafeBufferPointer(rebasing: UnsafeBufferPointer(terms)[..<count]), type: factors.rightType,
+          count: stretch.count, accumulates: true, into: accumulator)
+        rank += count
       }
     }
   }

@@ -6,7 +6,7 @@ public import Transformer
 /// How the files of a soup are opened.
 public struct OpenOptions: Sendable {
   /// The run-time weight format; nil is the base file's own.
-  public var type: ElementType?
+  public var format: WeightFormat?
   public var mode = LoadMode.map
   public var verifiesChecksums = false
   public var verifiesFinite = false
@@ -53,7 +53,7 @@ extension Soup {
         "\(folder.describe()) holds neither \(SoupManifest.fileName) nor \(BaseModel.configName): "
           + "it is no soup and no model folder")
     }
-    let base = try BaseModel(folder: folder, type: options.type, engine: engine, monitor: monitor)
+    let base = try BaseModel(folder: folder, format: options.format, engine: engine, monitor: monitor)
     if options.verifiesFinite { try base.checkpoint.requireFinite(engine: engine, monitor: monitor) }
     try monitor.report(1)
     return Soup(
@@ -71,7 +71,7 @@ extension Soup {
       for checksum in manifest.checksums { try checksum.verify(in: folder, engine: engine, monitor: monitor) }
     }
     let base = try BaseModel(
-      folder: try folder.folder(manifest.base), type: options.type, engine: engine,
+      folder: try folder.folder(manifest.base), format: options.format, engine: engine,
       monitor: monitor.part(from: 0, to: 0.7))
     if options.verifiesFinite { try base.checkpoint.requireFinite(engine: engine, monitor: monitor) }
     var backbones: [Backbone] = []

@@ -24,11 +24,12 @@ extension Soup {
     if let multipliers = request.layerMultipliers {
       try checkMultipliers(multipliers, kind)
     }
-    let type = kind == .folded ? request.type ?? base.type : base.type
+    let format = kind == .folded ? request.format ?? base.format : base.format
     return Blend.Plan(
-      kind: kind, resolution: resolution, type: type,
+      kind: kind, resolution: resolution, format: format,
       condition: resolution.preference == nil ? 0 : matrix?.conditionNumber ?? 0,
-      byteCount: kind == .folded ? Fold.byteCount(base.config, backbones, resolution.coefficients, type: type) : 0,
+      byteCount: kind == .folded
+        ? Fold.byteCount(base.config, backbones, resolution.coefficients, format: format, kernels: engine.kernels) : 0,
       method: method,
       workByteCount: method.map {
         Fold.workByteCount(
@@ -71,9 +72,10 @@ extension Soup {
         "backbone \(index) (\(backbone.path.prefix(200))) is a full checkpoint with coefficient "
           + "\(resolution.coefficients[index]): a live blend takes low-rank backbones only; fold instead")
     }
-    if let type = request.type, type != base.type {
+    if let format = request.format, format != base.format {
       throw .invalidArgument(
-        "a live blend computes in the soup's weight format, \(base.type.name); open the soup in \(type.name), or fold")
+        "a live blend computes in the soup's weight format, \(base.format.name); open the soup in \(format.name), or fold"
+      )
     }
   }
 

@@ -25,15 +25,12 @@ public final class StackedAdapters: Sendable {
   /// - Parameter monitor: nothing is reported to it.
   public func stacked(monitor: Monitor) throws(BoneSoupError) -> AdapterSet {
     try stack.get(monitor: monitor) { () throws(BoneSoupError) in
-      try AdapterSet(adapters, config: base.config, type: base.type, engine: engine, monitor: monitor.silent)
+      try AdapterSet(adapters, config: base.config, format: base.format, engine: engine, monitor: monitor.silent)
     }
   }
 
   /// Bytes of the stack, made or not.
   public var byteCount: Int {
-    stack.value?.byteCount
-      ?? adapters.reduce(0) { sum, entry in
-        entry.adapter.modules.reduce(sum) { $0 + ($1.down.count + $1.up.count) * base.type.byteCount }
-      }
+    AdapterSet.byteCount(adapters, config: base.config, format: base.format, kernels: engine.kernels)
   }
 }

@@ -1,5 +1,5 @@
 public import Checkpoints
-import Kernels
+public import Kernels
 public import Platform
 
 /// The LoRA adapters of all backbones for one linear layer, stacked so that one pass serves them all:
@@ -13,19 +13,27 @@ public struct AdapterStack: Sendable {
     let scale: Double
   }
 
-  let down: Weight
+  /// In the format of adapters beside the base's weights.
   let up: Weight
   let segments: [Segment]
+  private let down: Down
 
-  /// Not `down.rows`: D may be transposed.
+  private enum Down: Sendable {
+    case linear(Weight)
+    /// Of an embedding, where a token reads one column: [inputs × ranks] in f32.
+    case embedding(Buffer)
+  }
+
   var rank: Int { up.columns }
+  /// D; nil of an embedding.
+  var linearDown: Weight? {
+    if case .linear(let weight) = down { weight } else { nil }
+  }
 
-  /// - Parameters:
-  ///   - modules: each backbone's adapter of this layer, by backbone number.
-  ///   - transposesDown: keeps D as [in × ranks]: an embedding reads one column for a token.
+  /// - Parameter modules: each backbone's adapter of this layer, by backbone number.
   init(
-    _ modules: [(backbone: Int, module: AdapterModule)], outputs: Int, inputs: Int, type: ElementType,
-    transposesDown: Bool, engine: Engine
+    _ modules: [(backbone: Int, module: AdapterModule)], outputs: Int, inputs: Int, format: WeightFormat,
+    isEmbedding: Bool, engine: Engine
   ) throws(BoneSoupError) {
     var segments: [Segment] = []
     var rank = 0
@@ -33,66 +41,57 @@ public struct AdapterStack: Sendable {
       segments.append(Segment(backbone: backbone, start: rank, count: module.rank, scale: module.scale))
       rank += module.rank
     }
+    self.segments = segments
+    // D of all adapters, row below row, and U, side by side.
     let allocator = engine.allocator
     let kernels = engine.kernels
     let down = try Buffer(
-      of: UInt8.self, count: rank * inputs * type.byteCount, allocator: allocator, purpose: "the adapters' D")
-    let up = try Buffer(
-      of: UInt8.self, count: outputs * rank * type.byteCount, allocator: allocator, purpose: "the adapters' U")
-    let row = try Buffer(
-      of: Float.self, count: max(inputs, rank), allocator: allocator, purpose: "a row of an adapter")
-    let values = row.elements(Float.self)
+      of: Float.self, count: rank * inputs, allocator: allocator, purpose: "the adapters' D")
+    let up = try Buffer(of: Float.self, count: outputs * rank, allocator: allocator, purpose: "the adapters' U")
     for (segment, (_, module)) in zip(segments, modules) {
-      let downType = module.down.type
       let downStart = try module.down.start()
-      for index in 0..<segment.count {
-        kernels.widen(
-          type: downType, source: downStart + index * inputs * downType.byteCount, count: inputs, into: values)
-        if transposesDown {
-          for column in 0..<inputs {
-            kernels.narrow(
-              source: values + column, type: type, count: 1,
-              into: down.pointer + (column * rank + segment.start + index) * type.byteCount)
-          }
-        } else {
-          kernels.narrow(
-            source: values, type: type, count: inputs,
-            into: down.pointer + (segment.start + index) * inputs * type.byteCount)
-        }
-      }
-      let upType = module.up.type
       let upStart = try module.up.start()
+      let size = module.up.type.byteCount
+      kernels.widen(
+        type: module.down.type, source: downStart, count: segment.count * inputs,
+        into: down.elements(Float.self) + segment.start * inputs)
       for output in 0..<outputs {
         kernels.widen(
-          type: upType, source: upStart + output * segment.count * upType.byteCount, count: segment.count, into: values)
-        kernels.narrow(
-          source: values, type: type, count: segment.count,
-          into: up.pointer + (output * rank + segment.start) * type.byteCount)
+          type: module.up.type, source: upStart + output * segment.count * size, count: segment.count,
+          into: up.elements(Float.self) + output * rank + segment.start)
       }
     }
-    self.segments = segments
-    self.down =
-      transposesDown
-      ? Weight(rows: inputs, columns: rank, type: type, pointer: down.pointer, owner: down)
-      : Weight(rows: rank, columns: inputs, type: type, pointer: down.pointer, owner: down)
-    self.up = Weight(rows: outputs, columns: rank, type: type, pointer: up.pointer, owner: up)
+    self.up = try Weight(
+      up.elements(), rows: outputs, columns: rank, format: format, engine: engine, purpose: "the adapters' U")
+    if isEmbedding {
+      let turned = try Buffer(
+        of: Float.self, count: rank * inputs, allocator: allocator, purpose: "the adapters of the embedding")
+      let (source, target) = (down.elements(Float.self), turned.elements(Float.self))
+      for row in 0..<rank {
+        for column in 0..<inputs { target[column * rank + row] = source[row * inputs + column] }
+      }
+      self.down = .embedding(turned)
+    } else {
+      let weight = try Weight(
+        down.elements(), rows: rank, columns: inputs, format: format, engine: engine, purpose: "the adapters' D")
+      self.down = .linear(weight)
+    }
+  }
+
+  /// D's column of a token, of an embedding's adapters.
+  func copyDown(token: Int, into ranks: UnsafeMutablePointer<Float>) {
+    guard case .embedding(let buffer) = down else { return }
+    ranks.update(from: buffer.elements(Float.self) + token * rank, count: rank)
   }
 
   /// Multiplies one row's D·x by its gains, in place. A rank with gain 0 becomes 0 whatever it held.
-  ///
-  /// - Returns: whether any gain differs from 0.
-  func apply(_ gains: LiveGains, layer: Int?, to ranks: UnsafeMutablePointer<Float>) -> Bool {
-    var any = false
+  func apply(_ gains: LiveGains, layer: Int?, to ranks: UnsafeMutablePointer<Float>) {
     for segment in segments {
       let gain = Float(gains.gain(backbone: segment.backbone, layer: layer) * segment.scale)
-      if gain == 0 {
-        for index in 0..<segment.count { ranks[segment.start + index] = 0 }
-      } else {
-        any = true
-        for index in 0..<segment.count { ranks[segment.start + index] *= gain }
+      for index in segment.start..<segment.start + segment.count {
+        ranks[index] = gain == 0 ? 0 : ranks[index] * gain
       }
     }
-    return any
   }
 }
 
@@ -101,34 +100,33 @@ public final class AdapterSet: Sendable {
   /// [layer][linear role].
   private let linears: [[AdapterStack?]]
   let head: AdapterStack?
-  /// D is [vocabulary × ranks] here.
   let embedding: AdapterStack?
   /// The most ranks that one step of the forward pass needs for a row.
   let maximumRank: Int
   public let byteCount: Int
 
-  /// - Parameter adapters: the low-rank backbones, by backbone number.
+  /// - Parameters:
+  ///   - adapters: the low-rank backbones, by backbone number.
+  ///   - format: of the weights that they stand beside.
   public init(
-    _ adapters: [(backbone: Int, adapter: Adapter)], config: ModelConfig, type: ElementType, engine: Engine,
+    _ adapters: [(backbone: Int, adapter: Adapter)], config: ModelConfig, format: WeightFormat, engine: Engine,
     monitor: Monitor
   ) throws(BoneSoupError) {
     var byModule: [String: [(backbone: Int, module: AdapterModule)]] = [:]
     for (backbone, adapter) in adapters {
       for module in adapter.modules { byModule[module.name, default: []].append((backbone, module)) }
     }
-    var bytes = 0
-    func stack(_ name: String, _ outputs: Int, _ inputs: Int, transposesDown: Bool = false) throws(BoneSoupError)
+    let format = format.ofAdapters
+    func stack(_ name: String, _ outputs: Int, _ inputs: Int, isEmbedding: Bool = false) throws(BoneSoupError)
       -> AdapterStack?
     {
       guard let modules = byModule[name] else { return nil }
       try monitor.check()
-      let stack = try AdapterStack(
-        modules, outputs: outputs, inputs: inputs, type: type, transposesDown: transposesDown, engine: engine)
-      bytes += stack.down.byteCount + stack.up.byteCount
-      return stack
+      return try AdapterStack(
+        modules, outputs: outputs, inputs: inputs, format: format, isEmbedding: isEmbedding, engine: engine)
     }
     embedding = try stack(
-      "model.embed_tokens", config.hiddenSize, config.vocabularySize, transposesDown: true)
+      "model.embed_tokens", config.hiddenSize, config.vocabularySize, isEmbedding: true)
     var linears: [[AdapterStack?]] = []
     var widest = embedding?.rank ?? 0
     for layer in 0..<config.layerCount {
@@ -143,7 +141,28 @@ public final class AdapterSet: Sendable {
     self.linears = linears
     head = try stack("lm_head", config.vocabularySize, config.hiddenSize)
     maximumRank = max(widest, head?.rank ?? 0)
-    byteCount = bytes
+    byteCount = Self.byteCount(adapters, config: config, format: format, kernels: engine.kernels)
+  }
+
+  /// Bytes of the set that these adapters would make.
+  public static func byteCount(
+    _ adapters: [(backbone: Int, adapter: Adapter)], config: ModelConfig, format: WeightFormat, kernels: Kernels
+  ) -> Int {
+    let format = format.ofAdapters
+    var ranks: [String: (rank: Int, module: AdapterModule)] = [:]
+    for (_, adapter) in adapters {
+      for module in adapter.modules {
+        ranks[module.name] = (module.rank + (ranks[module.name]?.rank ?? 0), module)
+      }
+    }
+    return ranks.values.reduce(0) { sum, entry in
+      let outputs = entry.module.up.shape.first ?? 0
+      let inputs = entry.module.down.shape.last ?? 0
+      let up = kernels.matrixBytes(format, rows: outputs, columns: entry.rank)
+      return sum + up
+        + (entry.module.kind == .embedding
+          ? inputs * entry.rank * 4 : kernels.matrixBytes(format, rows: entry.rank, columns: inputs))
+    }
   }
 
   func linear(layer: Int, _ role: LinearRole) -> AdapterStack? { linears[layer][role.rawValue] }

@@ -7,19 +7,15 @@ public import Platform
 /// do not depend on its company. Used by one thread at a time.
 public final class ForwardPass {
   /// Rows in one step at most: enough to keep the kernels at their peak, few enough to answer a cancel soon.
-  public static let maximumRows = 128
+  public static let maximumRows = 256
 
   let config: ModelConfig
-  let kernels: Kernels
-  let pool: ThreadPool
-  private let allocator: Allocator
+  let engine: Engine
   private var workspace: Workspace?
 
   public init(_ config: ModelConfig, engine: Engine) {
     self.config = config
-    kernels = engine.kernels
-    pool = engine.pool
-    allocator = engine.allocator
+    self.engine = engine
   }
 
   /// Computes up to `maximumRows` rows. Rows of one text must ascend.
@@ -36,17 +32,22 @@ public final class ForwardPass {
     for row in rows where row.token < 0 || row.token >= config.vocabularySize {
       throw .invalidArgument("token \(row.token) is not in the vocabulary of \(config.vocabularySize)")
     }
-    let isLive = adapters != nil && rows.contains { $0.gains != nil }
+    // Rows with gains come first, so that groups of tokens are of one kind.
+    let liveCount = adapters == nil ? 0 : rows.count { $0.gains != nil }
+    let rows =
+      liveCount == 0 || liveCount == rows.count
+      ? rows : rows.filter { $0.gains != nil } + rows.filter { $0.gains == nil }
     let work = try workspace(rows: rows.count, rankWidth: adapters?.maximumRank ?? 0)
     let step = Step(
-      pass: self, rows: rows, weights: weights, adapters: isLive ? adapters : nil, work: work, monitor: monitor)
+      engine: engine, rows: rows, weights: weights, adapters: liveCount > 0 ? adapters : nil, liveCount: liveCount,
+      packs: weights.packs(rows: rows.count), work: work, monitor: monitor)
     step.embed()
     for layer in weights.layers.indices {
       step.attend(layer)
       step.feedForward(layer)
       try monitor.check()
     }
-    try step.readOut(allocator)
+    try step.readOut()
     try monitor.check()
   }
 
@@ -55,7 +56,7 @@ public final class ForwardPass {
     var capacity = 1
     while capacity < rows { capacity *= 2 }
     workspace = nil
-    let made = try Workspace(config, rows: capacity, rankWidth: rankWidth, allocator: allocator)
+    let made = try Workspace(config, rows: capacity, rankWidth: rankWidth, engine: engine)
     workspace = made
     return made
   }

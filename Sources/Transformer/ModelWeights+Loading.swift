@@ -25,9 +25,9 @@ extension Checkpoint {
 }
 
 extension ModelWeights {
-  /// The weights of a checkpoint: used where they lie in the file if that has the type, else converted.
+  /// The weights of a checkpoint: used where they lie in the file if that has the format, else packed.
   public static func load(
-    _ config: ModelConfig, from checkpoint: Checkpoint, type: ElementType, engine: Engine, monitor: Monitor
+    _ config: ModelConfig, from checkpoint: Checkpoint, format: WeightFormat, engine: Engine, monitor: Monitor
   ) throws(BoneSoupError) -> ModelWeights {
     let total = Double(max(config.parameterCount, 1))
     var done = 0
@@ -37,7 +37,8 @@ extension ModelWeights {
     }
     return try ModelWeights(config) { (parameter) throws(BoneSoupError) in
       let tensor = try checkpoint.tensor(of: parameter)
-      let weight = try matrix(tensor, parameter, type: type, engine: engine, monitor: monitor)
+      let weight = try matrix(
+        tensor, parameter, format: parameter.isEnd ? format.ofEnds : format, engine: engine, monitor: monitor)
       try report(parameter)
       return weight
     } vector: { (parameter) throws(BoneSoupError) in
@@ -47,42 +48,36 @@ extension ModelWeights {
     }
   }
 
-  /// The type of the base's own matrices: that of its embedding.
-  public static func storedType(
+  /// The format of the base's own matrices: that of its embedding.
+  public static func storedFormat(
     _ config: ModelConfig, in checkpoint: Checkpoint
-  ) throws(BoneSoupError) -> ElementType {
+  ) throws(BoneSoupError) -> WeightFormat {
     guard let embedding = config.parameters.first else { throw .internalFault("a model without parameters") }
-    return try checkpoint.tensor(of: embedding).type
+    return WeightFormat(try checkpoint.tensor(of: embedding).type)
   }
 
   private static func matrix(
-    _ tensor: TensorView, _ parameter: Parameter, type: ElementType, engine: Engine, monitor: Monitor
+    _ tensor: TensorView, _ parameter: Parameter, format: WeightFormat, engine: Engine, monitor: Monitor
   ) throws(BoneSoupError) -> Weight {
     let rows = parameter.shape[0]
     let columns = parameter.shape[1]
-    let source = try tensor.start()
-    if tensor.type == type {
-      return Weight(rows: rows, columns: columns, type: type, pointer: source, owner: tensor.owner)
+    if WeightFormat(tensor.type) == format {
+      return try Weight(tensor, rows: rows, columns: columns, kernels: engine.kernels)
     }
-    let buffer = try Buffer(
-      byteCount: rows * columns * type.byteCount, allocator: engine.allocator, purpose: tensor.name)
-    let kernels = engine.kernels
-    // Through f32 in pieces that stay in the cache.
-    let piece = 4096
-    let parts = (rows * columns + piece - 1) / piece
-    engine.pool.run(parts: parts) { part in
+    let source = try tensor.start()
+    let panels = try Weight.makePanels(
+      rows: rows, columns: columns, format: format, engine: engine, purpose: tensor.name)
+    let weight = Weight(rows: rows, columns: columns, format: format, panels: panels, kernels: engine.kernels)
+    engine.pool.run(parts: weight.panelCount) { panel in
       if monitor.isCancelled { return }
-      let start = part * piece
-      let count = min(piece, rows * columns - start)
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: piece) { values in
-        guard let values = values.baseAddress else { return }
-        kernels.widen(
-          type: tensor.type, source: source + start * tensor.type.byteCount, count: count, into: values)
-        kernels.narrow(source: values, type: type, count: count, into: buffer.pointer + start * type.byteCount)
-      }
+      let rows = weight.rows(ofPanel: panel)
+      engine.kernels.packRows(
+        format, type: tensor.type, rows: source + rows.lowerBound * columns * tensor.type.byteCount, ld: columns,
+        count: rows.count, columns: columns, range: 0..<columns, into: panels.pointer + panel * weight.panelBytes)
     }
     try monitor.check()
-    return Weight(rows: rows, columns: columns, type: type, pointer: buffer.pointer, owner: buffer)
+    tensor.dropBehind()
+    return weight
   }
 
   private static func vector(_ tensor: TensorView, engine: Engine) throws(BoneSoupError) -> VectorWeight {

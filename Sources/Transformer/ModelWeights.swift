@@ -1,4 +1,5 @@
-import Platform
+public import Platform
+import Synchronization
 
 /// All weights of one model in run-time form. Immutable; shared by whoever computes with it.
 public final class ModelWeights: Sendable {
@@ -8,6 +9,8 @@ public final class ModelWeights: Sendable {
   public let finalNorm: VectorWeight
   /// The output matrix [vocabulary × hidden]: the embedding itself where tied.
   public let head: Weight
+  /// Whether a forward pass went through these weights before.
+  private let isUsed = Atomic<Bool>(false)
 
   /// Collects the weights from functions that make each parameter.
   ///
@@ -57,10 +60,19 @@ public final class ModelWeights: Sendable {
     self.layers = layers
   }
 
+  /// Whether this forward pass is to make panels of matrices that still lie in their files: one of many rows, which wins
+  /// the time back at once, or any but the first, which somebody waits for.
+  func packs(rows: Int) -> Bool {
+    let isFirst = !isUsed.exchange(true, ordering: .relaxed)
+    return rows >= Self.manyRows || !isFirst
+  }
+
+  private static let manyRows = 32
+
   /// Bytes of the matrices, mapped ones included, a tied head once.
   public var byteCount: Int {
     var total = embedding.byteCount
-    if head.pointer != embedding.pointer { total += head.byteCount }
+    if !head.isSame(as: embedding) { total += head.byteCount }
     for layer in layers {
       for linear in [layer.query, layer.key, layer.value, layer.output, layer.gate, layer.up, layer.down] {
         total += linear.weight.byteCount

@@ -36,6 +36,8 @@ public struct Parameter: Sendable, Equatable {
   /// [out × in] of a matrix, [count] of a vector.
   public let shape: [Int]
 
+  /// Whether it is the embedding or the head.
+  public var isEnd: Bool { role == .embedding || role == .head }
   public var isMatrix: Bool { shape.count == 2 }
   public var elementCount: Int { shape.reduce(1, *) }
 }

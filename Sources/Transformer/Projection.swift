@@ -1,72 +1,120 @@
 import Kernels
 import Platform
 
-/// One matrix product of a step: rows of `input` through `weight` into rows of `output`.
+/// One matrix product of a step: `output` = W·x + b for all its rows, further columns U·r of adapted rows included.
 struct Projection {
   let weight: Weight
   let bias: VectorWeight?
-  let input: UnsafePointer<Float>
-  let inputStride: Int
-  let output: UnsafeMutablePointer<Float>
-  let outputStride: Int
+  /// x, packed for the weight's format.
+  let input: UnsafeRawPointer
   /// Adds to what `output` holds.
   let accumulates: Bool
+  let output: UnsafeMutablePointer<Float>
+  let outputStride: Int
+  /// U of the adapters and g ∘ (D·x), packed for its format; nil where no row is adapted.
+  let adapter: (weight: Weight, input: UnsafeRawPointer)?
 
-  /// Output columns `columns` of all `rows` rows.
-  func compute(rows: Int, columns: Range<Int>, kernels: Kernels) {
-    let target = output + columns.lowerBound
-    kernels.matmul(
-      x: input, ldx: inputStride, m: rows, w: weight.row(columns.lowerBound), type: weight.type, ldw: weight.columns,
-      n: columns.count, k: weight.columns, y: target, ldy: outputStride, accumulate: accumulates)
-    guard let bias else { return }
-    for row in 0..<rows {
-      kernels.add(x: target + row * outputStride, y: bias.pointer + columns.lowerBound, count: columns.count)
-    }
+  init(
+    weight: Weight, bias: VectorWeight? = nil, input: UnsafeRawPointer, output: UnsafeMutablePointer<Float>,
+    outputStride: Int, accumulates: Bool = false, adapter: (weight: Weight, input: UnsafeRawPointer)? = nil
+  ) {
+    self.weight = weight
+    self.bias = bias
+    self.input = input
+    self.output = output
+    self.outputStride = outputStride
+    self.accumulates = accumulates
+    self.adapter = adapter
   }
+
+  var multiplicationsPerToken: Int { weight.rows * weight.columns }
 }
 
-/// Runs projections over the pool: output columns are shared out, sums are never split.
-struct ProjectionRunner {
-  let kernels: Kernels
-  let pool: ThreadPool
-  let monitor: Monitor
+/// A projection whose weight's place is settled for the length of a run.
+struct PlacedProjection {
+  /// Where the panels are, or are to be made.
+  enum Place {
+    case panels(UnsafeRawPointer)
+    /// Rows in a file: each panel is made in the work space when it is needed.
+    case rows(InPlaceMatrix)
+    /// Rows in a file: each panel is made, for good, when it is needed.
+    case packing(InPlaceMatrix, into: UnsafeMutableRawPointer)
+  }
 
-  /// Below this many multiplications a dispatch costs more than it saves.
-  private static let smallWork = 1 << 15
-  private static let columnGranule = 16
+  let projection: Projection
+  let place: Place
 
-  /// - Parameter rows: how many, the same for all projections.
-  func run(_ projections: [Projection], rows: Int) {
-    var columns = 0
-    var work = 0
-    for projection in projections {
-      columns += projection.weight.rows
-      work += projection.weight.rows * projection.weight.columns * rows
-    }
-    if pool.threadCount == 1 && work < 1 << 24 || work < Self.smallWork {
-      for projection in projections {
-        projection.compute(rows: rows, columns: 0..<projection.weight.rows, kernels: kernels)
-      }
-      return
-    }
-    // Four parts a thread even out the threads; more where a part would take longer than a cancel may wait.
-    let parts = max(pool.threadCount * 4, work >> 28)
-    let granule = max(Self.columnGranule, (columns / parts + Self.columnGranule - 1) & ~(Self.columnGranule - 1))
-    var total = 0
-    for projection in projections { total += (projection.weight.rows + granule - 1) / granule }
-    pool.run(parts: total) { part in
-      if monitor.isCancelled { return }
-      var index = part
-      for projection in projections {
-        let count = (projection.weight.rows + granule - 1) / granule
-        if index < count {
-          let start = index * granule
-          projection.compute(
-            rows: rows, columns: start..<min(start + granule, projection.weight.rows), kernels: kernels)
-          return
+  /// - Parameter packs: makes panels of a matrix that lies in its file.
+  init(_ projection: Projection, packs: Bool, allocator: Allocator) {
+    self.projection = projection
+    let weight = projection.weight
+    place =
+      switch weight.storage {
+      case .panels(let buffer): .panels(UnsafeRawPointer(buffer.pointer))
+      case .inPlace(let matrix):
+        if let panels = matrix.panels {
+          .panels(panels)
+        } else if packs, let target = matrix.beginPacking(byteCount: weight.byteCount, allocator: allocator) {
+          .packing(matrix, into: target)
+        } else {
+          .rows(matrix)
         }
-        index -= count
+      }
+  }
+
+  var isPlaced: Bool {
+    if case .panels = place { true } else { false }
+  }
+
+  func finish(isWhole: Bool) {
+    if case .packing(let matrix, _) = place { matrix.endPacking(isWhole: isWhole) }
+  }
+
+  /// One panel for the groups of `groupRange`.
+  ///
+  /// - Parameter scratch: room of this thread, `ProjectionRunner.scratchBytes`.
+  func compute(
+    panel: Int, groups: TokenGroups, groupRange: Range<Int>, kernels: Kernels, scratch: UnsafeMutableRawPointer
+  ) {
+    let weight = projection.weight
+    let rows = weight.rows(ofPanel: panel)
+    let start: UnsafeRawPointer =
+      switch place {
+      case .panels(let panels): panels + panel * weight.panelBytes
+      case .rows(let matrix): pack(rows, of: matrix, into: scratch, kernels: kernels)
+      case .packing(let matrix, let target):
+        pack(rows, of: matrix, into: target + panel * weight.panelBytes, kernels: kernels)
+      }
+    let output = projection.output + rows.lowerBound
+    let bias = projection.bias.map { $0.pointer + rows.lowerBound }
+    kernels.matmul(
+      weights: MatmulFactor(panels: start, format: weight.format, columns: weight.columns, input: projection.input),
+      adapter: projection.adapter.flatMap { adapter in
+        adapter.weight.panels.map {
+          MatmulFactor(
+            panels: $0 + panel * adapter.weight.panelBytes, format: adapter.weight.format,
+            columns: adapter.weight.columns, input: adapter.input)
+        }
+      },
+      groups: groups, groupRange: groupRange, panels: 0..<1, rows: rows.count,
+      start: projection.accumulates ? UnsafePointer(output) : bias,
+      startStride: projection.accumulates ? projection.outputStride : 0, y: output, ldy: projection.outputStride,
+      scratch: scratch + weight.panelBytes)
+    guard let bias, projection.accumulates else { return }
+    for index in groupRange {
+      for token in groups.tokens(index) {
+        kernels.add(x: output + token * projection.outputStride, y: bias, count: rows.count)
       }
     }
+  }
+
+  private func pack(
+    _ rows: Range<Int>, of matrix: InPlaceMatrix, into target: UnsafeMutableRawPointer, kernels: Kernels
+  ) -> UnsafeRawPointer {
+    let weight = projection.weight
+    kernels.packRows(
+      weight.format, type: matrix.type, rows: matrix.start + rows.lowerBound * weight.columns * matrix.type.byteCount,
+      ld: weight.columns, count: rows.count, columns: weight.columns, range: 0..<weight.columns, into: target)
+    return UnsafeRawPointer(target)
   }
 }

@@ -32,7 +32,7 @@ extension Step {
       for part in parts { compute(part) }
     } else {
       // The last rows see most: they come first, so that no thread is left with a long part at the end.
-      pass.pool.run(parts: parts.count) { index in
+      engine.pool.run(parts: parts.count) { index in
         if !monitor.isCancelled { compute(parts[parts.count - 1 - index]) }
       }
     }
@@ -42,7 +42,7 @@ extension Step {
   private func parts() -> [Part] {
     let keyValueHeads = config.keyValueHeadCount
     let group = config.headCount / keyValueHeads
-    let threads = pass.pool.threadCount
+    let threads = engine.pool.threadCount
     let most = max(1, min(14, rows.count * keyValueHeads / (4 * threads)))
     var stretches: [Range<Int>] = []
     for index in rows.indices {

@@ -3,43 +3,65 @@ import Platform
 
 /// One step of the forward pass: the decoder of Llama and its kin over a set of rows.
 struct Step {
-  let pass: ForwardPass
+  let engine: Engine
+  /// The live ones first.
   let rows: [Row]
   let weights: ModelWeights
   /// nil where no row is live.
   let adapters: AdapterSet?
   let work: Workspace
   let monitor: Monitor
+  private let liveCount: Int
+  private let runner: ProjectionRunner
+  private let groups: TokenGroups
+  private let liveGroups: TokenGroups
+
+  /// - Parameters:
+  ///   - liveCount: how many rows, the first ones, have gains.
+  ///   - packs: makes panels of matrices that still lie in their files.
+  init(
+    engine: Engine, rows: [Row], weights: ModelWeights, adapters: AdapterSet?, liveCount: Int, packs: Bool,
+    work: Workspace, monitor: Monitor
+  ) {
+    self.engine = engine
+    self.rows = rows
+    self.weights = weights
+    self.adapters = adapters
+    self.liveCount = liveCount
+    self.work = work
+    self.monitor = monitor
+    runner = ProjectionRunner(
+      kernels: engine.kernels, pool: engine.pool, monitor: monitor, allocator: engine.allocator,
+      scratch: work.scratch, scratchBytes: work.scratchBytes, packs: packs)
+    groups = TokenGroups(tokens: rows.count, adaptedTokens: liveCount)
+    liveGroups = groups.adapted
+  }
 
   var config: ModelConfig { weights.config }
-  var kernels: Kernels { pass.kernels }
+  var kernels: Kernels { engine.kernels }
   private var hidden: Int { weights.config.hiddenSize }
-  private var runner: ProjectionRunner { ProjectionRunner(kernels: kernels, pool: pass.pool, monitor: monitor) }
 
   /// Token embeddings into the stream, angles of each position.
   func embed() {
     let half = config.headSize / 2
     eachRow { index in
       let row = rows[index]
-      kernels.widen(
-        type: weights.embedding.type, source: weights.embedding.row(Int(row.token)), count: hidden,
-        into: work.stream + index * hidden)
+      weights.embedding.unpack(row: Int(row.token), kernels: kernels, into: work.stream + index * hidden)
       config.rotary.angles(
         position: row.position, cosine: work.cosine + index * half, sine: work.sine + index * half)
     }
     guard let stack = adapters?.embedding else { return }
-    for (index, row) in rows.enumerated() {
-      guard let gains = row.gains else { continue }
-      let ranks = work.ranks
-      kernels.widen(type: stack.down.type, source: stack.down.row(Int(row.token)), count: stack.rank, into: ranks)
-      guard stack.apply(gains, layer: nil, to: ranks) else { continue }
-      runner.run(
-        [
-          Projection(
-            weight: stack.up, bias: nil, input: ranks, inputStride: stack.rank, output: work.stream + index * hidden,
-            outputStride: hidden, accumulates: true)
-        ], rows: 1)
+    for index in 0..<liveCount {
+      guard let gains = rows[index].gains else { continue }
+      stack.copyDown(token: Int(rows[index].token), into: work.ranks + index * work.rankWidth)
+      stack.apply(gains, layer: nil, to: work.ranks + index * work.rankWidth)
     }
+    pack(work.ranks, work.rankWidth, stack.rank, stack.up.format, liveGroups, into: work.packedRanks)
+    runner.run(
+      [
+        Projection(
+          weight: stack.up, input: work.packedRanks, output: work.stream, outputStride: hidden, accumulates: true)
+      ], groups: liveGroups)
   }
 
   /// stream += O·attention(norm(stream)).
@@ -50,11 +72,12 @@ struct Step {
     let keyValueWidth = config.keyValueHeadCount * headSize
     norm(layer.inputNorm)
     project(
-      layer: index, input: work.normed, width: hidden,
+      input: work.normed, width: hidden,
       [
-        (layer.query, .query, work.query, queryWidth), (layer.key, .key, work.key, keyValueWidth),
-        (layer.value, .value, work.value, keyValueWidth),
-      ])
+        target(layer.query, index, .query, work.query, queryWidth),
+        target(layer.key, index, .key, work.key, keyValueWidth),
+        target(layer.value, index, .value, work.value, keyValueWidth),
+      ], layer: index)
     eachRow { number in
       let row = rows[number]
       let query = work.query + number * queryWidth
@@ -72,8 +95,8 @@ struct Step {
     }
     lookBack(index)
     project(
-      layer: index, input: work.attention, width: queryWidth, [(layer.output, .output, work.stream, hidden)],
-      accumulates: true)
+      input: work.attention, width: queryWidth, [target(layer.output, index, .output, work.stream, hidden)],
+      layer: index, accumulates: true)
   }
 
   /// stream += Down·(silu(Gate·x) ∘ Up·x), x = norm(stream).
@@ -82,21 +105,26 @@ struct Step {
     let width = config.intermediateSize
     norm(layer.postAttentionNorm)
     project(
-      layer: index, input: work.normed, width: hidden,
-      [(layer.gate, .gate, work.gate, width), (layer.up, .up, work.up, width)])
-    eachRow { row in
-      kernels.siluMultiply(
-        gate: work.gate + row * width, up: work.up + row * width, count: width, out: work.gate + row * width)
+      input: work.normed, width: hidden,
+      [
+        target(layer.gate, index, .gate, work.gate, width), target(layer.up, index, .up, work.up, width),
+      ], layer: index
+    ) { columns, tokens in
+      for token in tokens {
+        let gate = work.gate + token * width + columns.lowerBound
+        kernels.siluMultiply(
+          gate: gate, up: work.up + token * width + columns.lowerBound, count: columns.count, out: gate)
+      }
     }
     project(
-      layer: index, input: work.gate, width: width, [(layer.down, .down, work.stream, hidden)], accumulates: true)
+      input: work.gate, width: width, [target(layer.down, index, .down, work.stream, hidden)], layer: index,
+      accumulates: true)
   }
 
   /// Logits of the rows that want them.
-  func readOut(_ allocator: Allocator) throws(BoneSoupError) {
+  func readOut() throws(BoneSoupError) {
     let wanted = rows.indices.filter { rows[$0].logits != nil }
     guard !wanted.isEmpty else { return }
-    let vocabulary = config.vocabularySize
     for (slot, index) in wanted.enumerated() {
       kernels.rmsNorm(
         x: work.stream + index * hidden, weight: weights.finalNorm.pointer, epsilon: config.normEpsilon, count: hidden,
@@ -107,14 +135,14 @@ struct Step {
       return
     }
     // A few rows at a time bound the memory: a vocabulary is large.
+    let vocabulary = config.vocabularySize
     let chunk = min(wanted.count, 32)
-    let scratch = try Buffer(
-      of: Float.self, count: chunk * vocabulary, allocator: allocator, purpose: "the logits of \(chunk) rows")
+    let scratch = try work.logits(count: chunk * vocabulary, allocator: engine.allocator)
     for start in stride(from: 0, to: wanted.count, by: chunk) {
       let part = wanted[start..<min(start + chunk, wanted.count)]
-      readOut(rows: part, input: work.normed + start * hidden, into: scratch.elements())
+      readOut(rows: part, input: work.normed + start * hidden, into: scratch)
       for (slot, index) in part.enumerated() {
-        rows[index].logits?.update(from: scratch.elements(Float.self) + slot * vocabulary, count: vocabulary)
+        rows[index].logits?.update(from: scratch + slot * vocabulary, count: vocabulary)
       }
     }
   }
@@ -122,10 +150,15 @@ struct Step {
   private func readOut(
     rows indices: ArraySlice<Int>, input: UnsafePointer<Float>, into logits: UnsafeMutablePointer<Float>
   ) {
-    let vocabulary = config.vocabularySize
+    let live = adapters?.head == nil ? 0 : indices.count { $0 < liveCount }
+    let groups = TokenGroups(tokens: indices.count, adaptedTokens: live)
     project(
-      [(Linear(weight: weights.head, bias: nil), adapters?.head, logits, vocabulary)], layer: nil, input: input,
-      width: hidden, gains: indices.map { rows[$0].gains }, accumulates: false)
+      input: input, width: hidden,
+      [
+        Target(
+          linear: Linear(weight: weights.head, bias: nil), stack: adapters?.head, output: logits,
+          stride: config.vocabularySize)
+      ], layer: nil, rows: Array(indices), groups: groups)
   }
 
   // MARK: - Pieces
@@ -135,8 +168,8 @@ struct Step {
     if rows.count < 8 {
       for row in rows.indices { body(row) }
     } else {
-      let parts = min(rows.count, pass.pool.threadCount * 4)
-      pass.pool.run(parts: parts) { part in
+      let parts = min(rows.count, engine.pool.threadCount * 4)
+      engine.pool.run(parts: parts) { part in
         for row in rows.count * part / parts..<rows.count * (part + 1) / parts { body(row) }
       }
     }
@@ -159,64 +192,109 @@ struct Step {
     }
   }
 
-  private func project(
-    layer: Int, input: UnsafePointer<Float>, width: Int,
-    _ targets: [(linear: Linear, role: LinearRole, output: UnsafeMutablePointer<Float>, stride: Int)],
-    accumulates: Bool = false
-  ) {
-    project(
-      targets.map { ($0.linear, adapters?.linear(layer: layer, $0.role), $0.output, $0.stride) }, layer: layer,
-      input: input, width: width, gains: adapters == nil ? [] : rows.map(\.gains), accumulates: accumulates,
-      count: rows.count)
+  /// A linear layer of a projection: where its output goes, and its adapters where rows are live.
+  private struct Target {
+    let linear: Linear
+    let stack: AdapterStack?
+    let output: UnsafeMutablePointer<Float>
+    let stride: Int
   }
 
-  /// Linear layers over one input: the weights, and for live rows the adapters, y += U·(g ∘ (D·x)).
-  ///
-  /// - Parameter gains: of each row; empty where no row is live.
+  private func target(
+    _ linear: Linear, _ layer: Int, _ role: LinearRole, _ output: UnsafeMutablePointer<Float>, _ stride: Int
+  ) -> Target {
+    Target(linear: linear, stack: adapters?.linear(layer: layer, role), output: output, stride: stride)
+  }
+
   private func project(
-    _ targets: [(linear: Linear, stack: AdapterStack?, output: UnsafeMutablePointer<Float>, stride: Int)],
-    layer: Int?, input: UnsafePointer<Float>, width: Int, gains: [LiveGains?], accumulates: Bool, count: Int? = nil
+    input: UnsafePointer<Float>, width: Int, _ targets: [Target], layer: Int, accumulates: Bool = false,
+    then: ((Range<Int>, Range<Int>) -> Void)? = nil
   ) {
-    let count = count ?? gains.count
-    var first = targets.map {
-      Projection(
-        weight: $0.linear.weight, bias: $0.linear.bias, input: input, inputStride: width, output: $0.output,
-        outputStride: $0.stride, accumulates: accumulates)
+    project(
+      input: input, width: width, targets, layer: layer, rows: nil, groups: groups, accumulates: accumulates, then: then
+    )
+  }
+
+  /// Linear layers over one input: W·x, and for live rows U·(g ∘ (D·x)) on top.
+  ///
+  /// - Parameters:
+  ///   - indices: which rows these are; nil: all.
+  ///   - then: see `ProjectionRunner.run`.
+  private func project(
+    input: UnsafePointer<Float>, width: Int, _ targets: [Target], layer: Int?, rows indices: [Int]?,
+    groups: TokenGroups, accumulates: Bool = false, then: ((Range<Int>, Range<Int>) -> Void)? = nil
+  ) {
+    guard let format = targets.first?.linear.weight.format else { return }
+    pack(input, width, width, format, groups, into: work.packed)
+    let ranks = adapt(
+      input: input, width: width, targets, layer: layer, rows: indices, format: format, groups: groups.adapted)
+    runner.run(
+      zip(targets, ranks).map { target, ranks in
+        Projection(
+          weight: target.linear.weight, bias: target.linear.bias, input: work.packed, output: target.output,
+          outputStride: target.stride, accumulates: accumulates,
+          adapter: ranks.flatMap { ranks in target.stack.map { ($0.up, ranks) } })
+      }, groups: groups, then: then)
+  }
+
+  /// g ∘ (D·x) of each target for the live rows, packed; nil where a target has no adapter.
+  private func adapt(
+    input: UnsafePointer<Float>, width: Int, _ targets: [Target], layer: Int?, rows indices: [Int]?,
+    format: WeightFormat, groups: TokenGroups
+  ) -> [UnsafeRawPointer?] {
+    let adapted = targets.compactMap(\.stack)
+    guard groups.count > 0, let first = adapted.first else { return targets.map { _ in nil } }
+    var packed = UnsafeRawPointer(work.packed)
+    if first.up.format != format {
+      pack(input, width, width, first.up.format, groups, into: work.packedForAdapters)
+      packed = UnsafeRawPointer(work.packedForAdapters)
     }
+    var downs: [Projection] = []
+    var columns: [Int] = []
     var column = 0
-    if adapters != nil {
-      for target in targets {
-        guard let stack = target.stack else { continue }
-        first.append(
-          Projection(
-            weight: stack.down, bias: nil, input: input, inputStride: width, output: work.ranks + column,
-            outputStride: work.rankWidth, accumulates: false))
-        column += stack.rank
+    for stack in adapted {
+      guard let down = stack.linearDown else { continue }
+      downs.append(
+        Projection(weight: down, input: packed, output: work.ranks + column, outputStride: work.rankWidth))
+      columns.append(column)
+      column += stack.rank
+    }
+    runner.run(downs, groups: groups)
+    let live = groups.tokens(groups.count - 1).upperBound
+    for slot in 0..<live {
+      guard let gains = rows[indices?[slot] ?? slot].gains else { continue }
+      for (stack, column) in zip(adapted, columns) {
+        stack.apply(gains, layer: layer, to: work.ranks + slot * work.rankWidth + column)
       }
     }
-    runner.run(first, rows: count)
-    guard column > 0 else { return }
-    column = 0
+    var next = work.packedRanks
+    var results: [UnsafeRawPointer?] = []
+    var index = 0
     for target in targets {
-      guard let stack = target.stack else { continue }
-      let ranks = work.ranks + column
-      column += stack.rank
-      // Rows that add nothing are left alone, so that they keep the base's bits; the others go in runs.
-      var start = 0
-      for row in 0...count {
-        let isLive =
-          row < count && (gains[row].map { stack.apply($0, layer: layer, to: ranks + row * work.rankWidth) } ?? false)
-        if isLive { continue }
-        if row > start {
-          runner.run(
-            [
-              Projection(
-                weight: stack.up, bias: nil, input: ranks + start * work.rankWidth, inputStride: work.rankWidth,
-                output: target.output + start * target.stride, outputStride: target.stride, accumulates: true)
-            ], rows: row - start)
-        }
-        start = row + 1
+      guard let stack = target.stack else {
+        results.append(nil)
+        continue
       }
+      pack(work.ranks + columns[index], work.rankWidth, stack.rank, stack.up.format, groups, into: next)
+      results.append(UnsafeRawPointer(next))
+      next += (groups.places * kernels.tokenBytes(stack.up.format, columns: stack.rank) + 63) & ~63
+      index += 1
+    }
+    return results
+  }
+
+  /// Packs rows of `input`, `stride` apart, for a product with weights of the format.
+  private func pack(
+    _ input: UnsafePointer<Float>, _ stride: Int, _ columns: Int, _ format: WeightFormat, _ groups: TokenGroups,
+    into target: UnsafeMutableRawPointer
+  ) {
+    func group(_ index: Int) {
+      kernels.packInput(format, x: input, ldx: stride, columns: columns, groups: groups, index: index, into: target)
+    }
+    if groups.places * columns < 1 << 14 {
+      for index in 0..<groups.count { group(index) }
+    } else {
+      engine.pool.run(parts: groups.count, group)
     }
   }
 }

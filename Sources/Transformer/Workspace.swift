@@ -1,3 +1,4 @@
+import Kernels
 import Platform
 
 /// The numbers between two steps of the forward pass, for up to `rows` rows.
@@ -8,7 +9,7 @@ final class Workspace {
 
   /// The residual stream [rows × hidden].
   let stream: UnsafeMutablePointer<Float>
-  /// The normed stream, input of the linear layers [rows × hidden].
+  /// The normed stream [rows × hidden].
   let normed: UnsafeMutablePointer<Float>
   /// [rows × heads · head size].
   let query: UnsafeMutablePointer<Float>
@@ -25,8 +26,16 @@ final class Workspace {
   /// [rows × head size / 2] each.
   let cosine: UnsafeMutablePointer<Float>
   let sine: UnsafeMutablePointer<Float>
+  /// The input of a linear layer, packed for the weights' format; and for the adapters' where that is another.
+  let packed: UnsafeMutableRawPointer
+  let packedForAdapters: UnsafeMutableRawPointer
+  /// g ∘ (D·x), packed, one adapter after the other.
+  let packedRanks: UnsafeMutableRawPointer
+  /// `scratchBytes` for each thread.
+  let scratch: UnsafeMutableRawPointer
+  let scratchBytes: Int
 
-  init(_ config: ModelConfig, rows: Int, rankWidth: Int, allocator: Allocator) throws(BoneSoupError) {
+  init(_ config: ModelConfig, rows: Int, rankWidth: Int, engine: Engine) throws(BoneSoupError) {
     let attentionWidth = config.headCount * config.headSize
     let keyValueWidth = config.keyValueHeadCount * config.headSize
     let half = config.headSize / 2
@@ -34,27 +43,59 @@ final class Workspace {
       config.hiddenSize, config.hiddenSize, attentionWidth, keyValueWidth, keyValueWidth, attentionWidth,
       config.intermediateSize, config.intermediateSize, rankWidth, half, half,
     ]
-    let total = widths.reduce(0, +)
+    let widest = max(config.hiddenSize, attentionWidth, config.intermediateSize)
+    let places = TokenGroups.places(tokens: rows)
+    let kernels = engine.kernels
+    let packedBytes = WeightFormat.allCases.reduce(0) { max($0, kernels.tokenBytes($1, columns: widest)) } * places
+    // Each of a layer's adapters is padded by itself: to pairs of bf16 at most, and to whole cache lines.
+    let rankBytes = rankWidth == 0 ? 0 : places * 4 * (rankWidth + 2 * LinearRole.allCases.count) + 64 * 8
+    scratchBytes = ProjectionRunner.scratchBytes(columns: widest)
+    let sizes =
+      widths.map { $0 * rows * 4 }
+      + [packedBytes, rankWidth == 0 ? 0 : packedBytes, rankBytes, scratchBytes * engine.pool.threadCount]
     let buffer = try Buffer(
-      of: Float.self, count: total * rows, allocator: allocator, purpose: "the work space of \(rows) rows")
-    var next = buffer.elements(Float.self)
-    func take(_ width: Int) -> UnsafeMutablePointer<Float> {
-      defer { next += width * rows }
+      byteCount: sizes.reduce(0) { $0 + Self.aligned($1) }, allocator: engine.allocator,
+      purpose: "the work space of \(rows) rows")
+    var next = buffer.pointer
+    var index = 0
+    func take() -> UnsafeMutableRawPointer {
+      defer {
+        next += Self.aligned(sizes[index])
+        index += 1
+      }
       return next
     }
+    func takeFloats() -> UnsafeMutablePointer<Float> { take().assumingMemoryBound(to: Float.self) }
     self.rows = rows
     self.rankWidth = rankWidth
     self.buffer = buffer
-    stream = take(widths[0])
-    normed = take(widths[1])
-    query = take(widths[2])
-    key = take(widths[3])
-    value = take(widths[4])
-    attention = take(widths[5])
-    gate = take(widths[6])
-    up = take(widths[7])
-    ranks = take(widths[8])
-    cosine = take(widths[9])
-    sine = take(widths[10])
+    stream = takeFloats()
+    normed = takeFloats()
+    query = takeFloats()
+    key = takeFloats()
+    value = takeFloats()
+    attention = takeFloats()
+    gate = takeFloats()
+    up = takeFloats()
+    ranks = takeFloats()
+    cosine = takeFloats()
+    sine = takeFloats()
+    packed = take()
+    packedForAdapters = take()
+    packedRanks = take()
+    scratch = take()
+  }
+
+  private static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) & ~63 }
+
+  /// Room for the logits of several rows together, kept for the next step.
+  private var logits: Buffer?
+
+  func logits(count: Int, allocator: Allocator) throws(BoneSoupError) -> UnsafeMutablePointer<Float> {
+    if let logits, logits.byteCount >= count * 4 { return logits.elements() }
+    logits = nil
+    let made = try Buffer(of: Float.self, count: count, allocator: allocator, purpose: "the logits of a step")
+    logits = made
+    return made.elements()
   }
 }

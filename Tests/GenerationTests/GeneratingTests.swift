@@ -75,7 +75,7 @@ private func prefix(of text: [UInt8], before needle: [UInt8]) -> [UInt8]? {
   func greedyTokensEqualTransformers(_ name: String) throws {
     let file = try FloatTensors(Fixtures.model(name) + "/expected.safetensors")
     var options = OpenOptions()
-    options.type = .f32
+    options.format = .f32
     let engine = Engine(pool: ThreadPool(threadCount: 2), allocator: .system)
     let soup = try Soup.open(Fixtures.model(name), options: options, engine: engine, monitor: .none)
     let session = try soup.session()

@@ -3,31 +3,40 @@ import TestSupport
 import Testing
 
 @Suite struct MatmulTests {
-  @Test(arguments: Case.all)
-  func agreesWithScalarReferenceAtAwkwardSizes(_ test: Case) {
+  private static let widths = [1, 2, 15, 16, 17, 31, 32, 33, 48, 100, 127, 128, 129, 257]
+
+  /// What a level makes of a token before it multiplies.
+  private func rounded(_ x: [Float], _ test: PanelCase) -> [Float] {
+    switch test.format {
+    case .f32, .f16: return x
+    case .bf16: return test.kernels.instructionSet == .avx512 ? ElementType.bf16.round(x) : x
+    case .q8_0, .q4_0, .q8_128:
+      return stride(from: 0, to: x.count, by: test.format.blockLength).flatMap { start -> [Float] in
+        let block = x[start..<min(start + test.format.blockLength, x.count)]
+        let most = block.reduce(0) { max($0, abs($1)) }
+        guard most > 0 else { return block.map { _ in 0 } }
+        return block.map { ($0 * (127 / most)).rounded(.toNearestOrEven) * (most / 127) }
+      }
+    }
+  }
+
+  @Test(arguments: PanelCase.all)
+  func agreesWithScalarReferenceAtAwkwardSizes(_ test: PanelCase) {
     var random = SplitMix(seed: 1)
-    for k in awkwardCounts {
-      for (m, n) in [(0, 3), (3, 0), (1, 1), (1, 3), (2, 5), (4, 9), (5, 4), (7, 6), (13, 7)] {
-        let (ldx, ldw, ldy) = (k + 3, k + 5, n + 2)
-        let x = random.floats(m * ldx)
-        let w = test.type.round(random.floats(n * ldw))
-        // The last rows end where the matrix ends, not where the stride does.
-        let xs = Fenced(Array(x.prefix(max(0, m * ldx - 3))))
-        let ws = Fenced(bytes: test.type.bytes(Array(w.prefix(max(0, n * ldw - 5)))))
-        let ys = Fenced([Float](repeating: 7, count: max(0, m * ldy - 2)))
-        for accumulate in [false, true] {
-          test.kernels.matmul(
-            x: xs.floats, ldx: ldx, m: m, w: ws.start, type: test.type, ldw: ldw, n: n, k: k, y: ys.floats, ldy: ldy,
-            accumulate: accumulate)
-          let y = ys.values
+    for k in Self.widths {
+      for (m, n) in [(1, 1), (2, 16), (3, 17), (5, 31), (13, 33), (29, 50)] {
+        let x = random.floats(m * k)
+        let matrix = PackedMatrix(test, random.floats(n * k), rows: n, columns: k)
+        let w = (0..<n).map { matrix.row($0) }
+        let tokens = (0..<m).map { rounded(Array(x[$0 * k..<($0 + 1) * k]), test) }
+        for usesScratch in [false, true] {
+          let y = matrix.multiply(x, groups: TokenGroups(tokens: m), count: m, usesScratch: usesScratch)
           for i in 0..<m {
             for j in 0..<n {
-              let products = (0..<k).map { Double(x[i * ldx + $0]) * Double(w[j * ldw + $0]) }
-              let expected = products.reduce(0, +) * (accumulate ? 2 : 1)
-              let bound = (Double(k) / 16 + 8) * 0x1p-24 * products.reduce(0) { $0 + abs($1) } * 2
-              #expect(abs(Double(y[i * ldy + j]) - expected) <= bound, "\(m)x\(n)x\(k) at \(i), \(j)")
+              let products = (0..<k).map { Double(tokens[i][$0]) * Double(w[j][$0]) }
+              let bound = (Double(k) + 8) * 0x1p-23 * products.reduce(1e-6) { $0 + abs($1) }
+              #expect(abs(Double(y[i * n + j]) - products.reduce(0, +)) <= bound, "\(m)x\(n)x\(k) at \(i), \(j)")
             }
-            for j in n..<ldy where i * ldy + j < y.count { #expect(y[i * ldy + j] == 7) }
           }
         }
       }
@@ -35,69 +44,104 @@ import Testing
   }
 
   /// The contract that batches, prompts and threads may be cut in any way.
-  @Test(arguments: Case.all)
-  func bitsDependOnNeitherBatchNorTileNorSplit(_ test: Case) {
+  @Test(arguments: PanelCase.all)
+  func aTokensBitsDependOnNoOtherTokenOrRow(_ test: PanelCase) {
     var random = SplitMix(seed: 2)
-    for (m, n, k) in [(200, 9, 40), (13, 37, 211), (6, 5, 16)] {
-      let x = random.floats(m * k)
-      let w = test.type.bytes(random.floats(n * k))
-      func product(_ rows: Range<Int>, _ columns: Range<Int>) -> [UInt32] {
-        let y = Fenced(floats: rows.count * columns.count)
-        x.withUnsafeBufferPointer { x in
-          w.withUnsafeBytes { w in
-            guard let x = x.baseAddress, let w = w.baseAddress else { return }
-            test.kernels.matmul(
-              x: x + rows.lowerBound * k, ldx: k, m: rows.count, w: w + columns.lowerBound * k * test.type.byteCount,
-              type: test.type, ldw: k, n: columns.count, k: k, y: y.floats, ldy: columns.count, accumulate: false)
-          }
-        }
-        return y.bits
+    for (n, k) in [(37, 211), (64, 96), (16, 130)] {
+      let count = 40
+      let x = random.floats(count * k)
+      let values = random.floats(n * k)
+      let matrix = PackedMatrix(test, values, rows: n, columns: k)
+      let alone = (0..<count).flatMap { token in
+        matrix.multiply(Array(x[token * k..<(token + 1) * k]), groups: TokenGroups(tokens: 1), count: 1)
       }
-      let whole = product(0..<m, 0..<n)
-      for height in [1, 2, 3, 4, 5, 6, 7, 12, 64] {
-        for width in [1, 2, 3, 4, 5, 8] {
-          // Every tile at the small sizes, some of the large.
-          for i in stride(from: 0, to: m - height + 1, by: m > 100 ? 37 : 1) {
-            for j in stride(from: 0, to: n - width + 1, by: m > 100 ? 4 : 7) {
-              let expected = (i..<i + height).flatMap { whole[$0 * n + j..<$0 * n + j + width] }
-              #expect(product(i..<i + height, j..<j + width) == expected, "\(height)x\(width) at \(i), \(j)")
-            }
-          }
+      for m in 1...count {
+        for usesScratch in [false, true] {
+          let together = matrix.multiply(
+            Array(x[..<(m * k)]), groups: TokenGroups(tokens: m), count: m, usesScratch: usesScratch)
+          #expect(sameBits(together, alone[..<(m * n)]), "\(m) tokens")
+        }
+      }
+      // The first 20 rows are a matrix of their own.
+      let part = PackedMatrix(test, Array(values[..<(min(n, 20) * k)]), rows: min(n, 20), columns: k)
+      let some = part.multiply(Array(x[..<(3 * k)]), groups: TokenGroups(tokens: 3), count: 3)
+      for token in 0..<3 {
+        #expect(sameBits(some[token * part.rows..<(token + 1) * part.rows], alone[token * n..<token * n + part.rows]))
+      }
+    }
+  }
+
+  @Test(arguments: PanelCase.all)
+  func sumsStartFromABiasOrFromWhatIsThere(_ test: PanelCase) {
+    var random = SplitMix(seed: 3)
+    let (m, n, k) = (7, 45, 64)
+    let x = random.floats(m * k)
+    let matrix = PackedMatrix(test, random.floats(n * k), rows: n, columns: k)
+    let groups = TokenGroups(tokens: m)
+    let plain = matrix.multiply(x, groups: groups, count: m)
+    let bias = random.floats(n)
+    let there = random.floats(m * n)
+    let biased = matrix.multiply(x, groups: groups, count: m, start: bias)
+    let added = matrix.multiply(x, groups: groups, count: m, start: there, startStride: n)
+    for index in plain.indices {
+      #expect(abs(biased[index] - plain[index] - bias[index % n]) < 1e-4)
+      #expect(abs(added[index] - plain[index] - there[index]) < 1e-4)
+    }
+  }
+
+  /// Adapted tokens come first; what an adapter adds shows in no other token.
+  @Test(arguments: PanelCase.all)
+  func anAdapterContinuesTheSumsOfItsTokensAlone(_ test: PanelCase) {
+    var random = SplitMix(seed: 4)
+    let (n, k, rank) = (50, 96, 5)
+    let matrix = PackedMatrix(test, random.floats(n * k), rows: n, columns: k)
+    let up = PackedMatrix(
+      PanelCase(kernels: test.kernels, format: test.format.ofAdapters), random.floats(n * rank), rows: n,
+      columns: rank)
+    let u = (0..<n).map { up.row($0) }
+    for (m, adapted) in [(1, 1), (9, 4), (20, 13), (16, 16), (30, 1)] {
+      let (x, ranks) = (random.floats(m * k), ElementType.bf16.round(random.floats(m * rank)))
+      let plain = matrix.multiply(x, groups: TokenGroups(tokens: m), count: m)
+      let both = matrix.multiply(
+        x, groups: TokenGroups(tokens: m, adaptedTokens: adapted), count: m, adapter: (up, ranks))
+      #expect(sameBits(both[(adapted * n)...], plain[(adapted * n)...]))
+      for token in 0..<adapted {
+        for row in 0..<n {
+          let sum = (0..<rank).reduce(0) { $0 + Double(ranks[token * rank + $1]) * Double(u[row][$1]) }
+          #expect(abs(Double(both[token * n + row]) - Double(plain[token * n + row]) - sum) < 1e-4)
         }
       }
     }
   }
 
-  @Test func weightsNeedNoAlignment() {
-    for test in Case.all {
-      let values: [Float] = (0..<35).map { Float($0 % 7) - 3 }
-      let w = Fenced(bytes: [0] + test.type.bytes(values))
-      let x = Fenced([Float](repeating: 1, count: 35), atEnd: false)
-      let y = Fenced(floats: 1)
-      test.kernels.matmul(
-        x: x.floats, ldx: 35, m: 1, w: w.start + 1, type: test.type, ldw: 35, n: 1, k: 35, y: y.floats, ldy: 1,
-        accumulate: false)
-      #expect(y.values == [values.reduce(0, +)])
-    }
-  }
-
-  @Test(arguments: Case.all)
-  func nanStaysInItsRowAndColumn(_ test: Case) {
-    let (m, n, k) = (7, 6, 20)
+  @Test(arguments: PanelCase.all)
+  func nanStaysInItsRowAndColumn(_ test: PanelCase) {
+    let (m, n, k) = (15, 40, 64)
     var x = [Float](repeating: 1, count: m * k)
     var w = [Float](repeating: 1, count: n * k)
     x[2 * k + 19] = .nan
     w[3 * k] = .infinity
-    let y = Fenced(floats: m * n)
-    let (xs, ws) = (Fenced(x), Fenced(bytes: test.type.bytes(w)))
-    test.kernels.matmul(
-      x: xs.floats, ldx: k, m: m, w: ws.start, type: test.type, ldw: k, n: n, k: k, y: y.floats, ldy: n,
-      accumulate: false)
-    for (index, value) in y.values.enumerated() {
+    let y = PackedMatrix(test, w, rows: n, columns: k).multiply(x, groups: TokenGroups(tokens: m), count: m)
+    for (index, value) in y.enumerated() {
       if index / n == 2 {
         #expect(value.isNaN)
+      } else if index % n == 3 {
+        #expect(!value.isFinite)
       } else {
-        #expect(value == (index % n == 3 ? .infinity : 20))
+        #expect(abs(value - 64) < 0.1)
+      }
+    }
+  }
+
+  @Test func groupsHoldEveryTokenOnceAndAdaptedOnesApart() {
+    for tokens in 0...60 {
+      for adapted in [0, 1, 5, 12, tokens] where adapted <= tokens {
+        let groups = TokenGroups(tokens: tokens, adaptedTokens: adapted)
+        let ranges = (0..<groups.count).map { groups.tokens($0) }
+        #expect(ranges.flatMap { Array($0) } == Array(0..<tokens))
+        #expect(ranges.allSatisfy { $0.upperBound <= adapted || $0.lowerBound >= adapted })
+        #expect(groups.places <= TokenGroups.places(tokens: tokens))
+        #expect((0..<groups.adapted.count).flatMap { Array(groups.adapted.tokens($0)) } == Array(0..<adapted))
       }
     }
   }

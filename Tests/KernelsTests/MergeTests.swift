@@ -33,6 +33,34 @@ import Testing
   }
 
   @Test(arguments: Case.all)
+  func mergeHasTheBitsOfItsTermsOneAfterTheOther(_ test: Case) {
+    var random = SplitMix(seed: 14)
+    for count in awkwardCounts {
+      for terms in 1...4 {
+        let sources = (0..<terms).map { _ in Fenced(bytes: test.type.bytes(random.floats(count))) }
+        let coefficients: [Float] = [1, -0.75, 1.75, 0.3].suffix(terms).reversed()
+        let (there, one, many) = (random.floats(count), Fenced(floats: count), Fenced(floats: count))
+        for accumulates in [false, true] {
+          for index in 0..<count { (one.floats[index], many.floats[index]) = (there[index], there[index]) }
+          for (index, (source, c)) in zip(sources, coefficients).enumerated() {
+            if index == 0, !accumulates {
+              test.kernels.scale(coefficient: c, type: test.type, source: source.start, count: count, into: one.floats)
+            } else {
+              test.kernels.scaleAdd(
+                coefficient: c, type: test.type, source: source.start, count: count, into: one.floats)
+            }
+          }
+          let list = zip(sources, coefficients).map { MergeTerm(source: $0.start, coefficient: $1) }
+          list.withUnsafeBufferPointer {
+            test.kernels.merge($0, type: test.type, count: count, accumulates: accumulates, into: many.floats)
+          }
+          #expect(many.bits == one.bits)
+        }
+      }
+    }
+  }
+
+  @Test(arguments: Case.all)
   func firstNonFiniteIsFoundWhereverItStands(_ test: Case) {
     for count in awkwardCounts {
       let clean = [Float](repeating: -60000, count: count)

@@ -23,10 +23,10 @@ import Transformer
     let blends = [
       try soup.blend([1, 0, 0]), try soup.blend([0, 1, 0]), try soup.blend([1, 0, 1e-12]), try soup.blend([0, 0, 0]),
       try soup.blend([1, 0, 0], .folded), try soup.blend([0, 0, 0], .folded),
-      try soup.blend([1, 0, 0], .folded, type: .bf16), try soup.blend([1, 0, 0], .folded, type: .f16),
+      try soup.blend([1, 0, 0], .folded, format: .bf16), try soup.blend([1, 0, 0], .folded, format: .f16),
       try soup.blend([1, 0, 0], multipliers: [1, 0.5, 1, 1, 1, 1]),
       try soup.blend([1, 0, 0], multipliers: [0.5, 1, 1, 1, 1, 1]),
-      try openSoup(Fixtures.soup("llama3-lora")) { $0.type = .bf16 }.blend([1, 0, 0]),
+      try openSoup(Fixtures.soup("llama3-lora")) { $0.format = .bf16 }.blend([1, 0, 0]),
       try openSoup(Fixtures.model("llama3")).blend([]),
       try openSoup(Fixtures.model("llama3")).adding(path: Fixtures.adapter("llama3", "plain")).blend([1]),
       try openSoup(Fixtures.model("llama3")).adding(path: Fixtures.adapter("llama3", "patterns")).blend([1]),
@@ -39,7 +39,7 @@ import Transformer
     let soup = try openSoup(Fixtures.soup("llama3-lora"))
     let plain = try soup.blend([1, 0, 0]).fingerprint
     #expect(try soup.blend([1, -0.0, 0], multipliers: [1, 1, 1, 1, 1, 1]).fingerprint == plain)
-    #expect(try soup.blend([1, 0, 0], .live, type: .f32).fingerprint == plain)
+    #expect(try soup.blend([1, 0, 0], .live, format: .f32).fingerprint == plain)
     // How λ was found does not matter.
     var request = BlendRequest()
     request.point = .preference([1, 0, 0])

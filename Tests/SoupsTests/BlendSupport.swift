@@ -2,9 +2,9 @@ import Checkpoints
 import Kernels
 import Platform
 import TestSupport
-import Transformer
 
 @testable import Soups
+@testable import Transformer
 
 func makeEngine(threads: Int = 1, allocator: Allocator = .system) -> Engine {
   Engine(pool: ThreadPool(threadCount: threads), allocator: allocator)
@@ -28,13 +28,13 @@ extension Soup {
   }
 
   func blend(
-    _ coefficients: [Double], _ kind: BlendRequest.Kind = .automatic, type: ElementType? = nil,
+    _ coefficients: [Double], _ kind: BlendRequest.Kind = .automatic, format: WeightFormat? = nil,
     multipliers: [Float]? = nil
   ) throws(BoneSoupError) -> Blend {
     var request = BlendRequest()
     request.point = .coefficients(coefficients)
     request.kind = kind
-    request.type = type
+    request.format = format
     request.layerMultipliers = multipliers
     return try Blend(self, request, token: nil, progress: nil)
   }
@@ -67,13 +67,17 @@ extension Blend {
 }
 
 extension Weight {
-  /// The bytes of the whole matrix.
-  var bytes: [UInt8] { withExtendedLifetime(owner) { Array(UnsafeRawBufferPointer(start: pointer, count: byteCount)) } }
+  var bits: [UInt8] { floats.flatMap(SafetensorsBuilder.bytes) }
 
-  /// The numbers of an f32 matrix.
+  /// The numbers of the matrix, as they are after their rounding to its format.
   var floats: [Float] {
-    withExtendedLifetime(owner) {
-      Array(UnsafeRawBufferPointer(start: pointer, count: byteCount).bindMemory(to: Float.self))
+    let kernels = Kernels.detect()
+    var row = [Float](repeating: .nan, count: columns)
+    return (0..<rows).flatMap { index in
+      row.withUnsafeMutableBufferPointer { buffer in
+        if let start = buffer.baseAddress { unpack(row: index, kernels: kernels, into: start) }
+      }
+      return row
     }
   }
 }
@@ -85,7 +89,7 @@ extension VectorWeight {
 extension ModelWeights {
   /// The bytes of every matrix and vector.
   var allBytes: [UInt8] {
-    var bytes = embedding.bytes + head.bytes
+    var bytes = embedding.bits + head.bits
     func add(_ vector: VectorWeight?) { bytes += (vector?.floats ?? []).flatMap(SafetensorsBuilder.bytes) }
     add(finalNorm)
     for layer in layers {
@@ -94,7 +98,7 @@ extension ModelWeights {
       add(layer.queryNorm)
       add(layer.keyNorm)
       for linear in [layer.query, layer.key, layer.value, layer.output, layer.gate, layer.up, layer.down] {
-        bytes += linear.weight.bytes
+        bytes += linear.weight.bits
         add(linear.bias)
       }
     }

@@ -2,9 +2,9 @@ import Kernels
 import Platform
 import TestSupport
 import Testing
-import Transformer
 
 @testable import Soups
+@testable import Transformer
 
 @Suite struct BlendTests {
   @Test(
@@ -128,9 +128,9 @@ import Transformer
     #expect(relativeDistance(live, try soup.blend([0]).logits(tokens, last: 64)) > 1e-2)
     // E + ½·2·(U·D)ᵀ or H + ½·2·U·D, and the other end as it was.
     let weights = try folded.weights()
-    #expect(weights.head.pointer != weights.embedding.pointer)
+    #expect(!weights.head.isSame(as: weights.embedding))
     let (changed, kept) = isEmbedding ? (weights.embedding, weights.head) : (weights.head, weights.embedding)
-    #expect(kept.bytes == soup.base.weights.embedding.bytes)
+    #expect(kept.bits == soup.base.weights.embedding.bits)
     let file = try FloatTensors(folder.path + "/adapter/adapter_model.safetensors")
     let left = try file[file.names[0]]
     let right = try file[file.names[1]]
@@ -149,7 +149,7 @@ import Transformer
 
   @Test func aTiedHeadStaysTiedWithoutSuchAnAdapter() throws {
     let weights = try openSoup(Fixtures.soup("llama3-lora")).blend([1, 1, 1], .folded).weights()
-    #expect(weights.head.pointer == weights.embedding.pointer)
+    #expect(weights.head.isSame(as: weights.embedding))
   }
 
   @Test func layerMultipliersScaleCoefficientsLayerByLayer() throws {
@@ -189,7 +189,8 @@ import Transformer
     for value in [Double.nan, .infinity, -.infinity, 1e39] {
       #expect(failure { try soup.blend([1, value, 0]) }.hasPrefix("invalidArgument: the coefficient of backbone 1 is"))
     }
-    #expect(failure { try soup.blend([1, 0, 0], .live, type: .bf16) }.contains("a live blend computes in the soup's"))
+    #expect(
+      failure { try soup.blend([1, 0, 0], .live, format: .bf16) }.contains("a live blend computes in the soup's"))
     var request = BlendRequest()
     request.point = .preset("Bedtime")
     #expect(
@@ -208,7 +209,7 @@ import Transformer
 
   @Test func sixteenBitSoupsErrByTheRoundingOfTheirWeights() throws {
     for type in [ElementType.f16, .bf16] {
-      let soup = try openSoup(Fixtures.soup("llama3-lora")) { $0.type = type }
+      let soup = try openSoup(Fixtures.soup("llama3-lora")) { $0.format = WeightFormat(type) }
       let file = try FloatTensors(Fixtures.soup("llama3-lora") + "/expected.safetensors")
       let tokens = try file.tokens("tokens")
       let wanted = try file["logits"][(32 * 288)...]
@@ -217,9 +218,10 @@ import Transformer
       let bound = type == .f16 ? 5e-3 : 3e-2
       for kind in [BlendRequest.Kind.live, .folded] {
         let blend = try soup.blend([third, third, third], kind)
-        #expect(blend.plan.type == type && soup.base.type == type)
+        #expect(blend.plan.format == WeightFormat(type) && soup.base.format == WeightFormat(type))
         #expect(
-          relativeDistance(try blend.logits(tokens, last: 16, kv: CacheFormat(for: type)), wanted) < bound,
+          relativeDistance(try blend.logits(tokens, last: 16, kv: CacheFormat(for: WeightFormat(type))), wanted)
+            < bound,
           "\(type) \(kind)")
       }
     }

@@ -32,14 +32,14 @@ import Transformer
     for other in logits { #expect(sameBits(other, logits[0])) }
     let soup = try openSoup(folder.path)
     #expect(soup.objectives.map(\.name) == ["brief"] && soup.backbones.map(\.path) == ["backbones/plain"])
-    #expect(soup.isLowRank && soup.base.type == .f32 && soup.base.tokenizer == nil)
+    #expect(soup.isLowRank && soup.base.format == .f32 && soup.base.tokenizer == nil)
     #expect(try openSoup(Fixtures.soup("llama3-lora")).base.tokenizer != nil)
   }
 
   @Test func aPlainModelFolderIsASoupWithoutBackbones() throws {
     let soup = try openSoup(Fixtures.model("mistral-f16"))
     #expect(soup.backbones.isEmpty && soup.objectives.isEmpty && soup.matrix == nil && soup.adapters == nil)
-    #expect(soup.base.type == .f16)
+    #expect(soup.base.format == .f16)
     #expect(failure { try soup.solver() }.contains("the soup has no objectives, so that it takes no preference"))
   }
 

@@ -16,7 +16,7 @@ struct FixtureModel {
   let expected: [[Float]]
 
   init(
-    _ name: String, type: ElementType? = nil, threads: Int = 1, allocator: Allocator = .system
+    _ name: String, format: WeightFormat? = nil, threads: Int = 1, allocator: Allocator = .system
   ) throws {
     engine = Engine(pool: ThreadPool(threadCount: threads), allocator: allocator)
     let folder = try FileProvider(folder: Fixtures.model(name))
@@ -24,8 +24,8 @@ struct FixtureModel {
       folder.json("config.json", maximumBytes: 1 << 20, allocator: allocator).root, generation: nil)
     let checkpoint = try Checkpoint(folder: folder, allocator: allocator)
     try checkpoint.refuseUnknownTensors(config)
-    let stored = try ModelWeights.storedType(config, in: checkpoint)
-    weights = try ModelWeights.load(config, from: checkpoint, type: type ?? stored, engine: engine, monitor: .none)
+    let stored = try ModelWeights.storedFormat(config, in: checkpoint)
+    weights = try ModelWeights.load(config, from: checkpoint, format: format ?? stored, engine: engine, monitor: .none)
     let file = try FloatTensors(Fixtures.model(name) + "/expected.safetensors")
     tokens = try file.tokens("tokens")
     let logits = try file["logits"]

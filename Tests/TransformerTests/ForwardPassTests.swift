@@ -9,7 +9,7 @@ import Testing
 @Suite struct ForwardPassTests {
   @Test(arguments: Fixtures.models)
   func logitsAgreeWithTransformersAtOnceAndOneByOneWithTheSameBits(_ name: String) throws {
-    let model = try FixtureModel(name, type: .f32)
+    let model = try FixtureModel(name, format: .f32)
     let whole = try model.logits(model.tokens)
     for (position, expected) in model.expected.enumerated() {
       #expect(relativeDistance(whole[position], expected) < 1e-4, "\(name), position \(position)")
@@ -50,20 +50,22 @@ import Testing
     // Most of it is the rounding of f32 weights: a model stored in bf16 is within 1e-2 (below).
     let bound = type == .f16 ? 5e-3 : 2e-2
     let expected = try FixtureModel(name).expected.joined()
-    let converted = try FixtureModel(name, type: type)
-    #expect(converted.weights.embedding.type == type)
+    let converted = try FixtureModel(name, format: WeightFormat(type))
+    #expect(converted.weights.embedding.format == WeightFormat(type))
     #expect(relativeDistance(Array(try converted.logits(converted.tokens).joined()), Array(expected)) < bound)
     #expect(
       relativeDistance(
-        Array(try converted.logits(converted.tokens, kv: CacheFormat(for: type)).joined()), Array(expected)) < bound)
+        Array(try converted.logits(converted.tokens, kv: CacheFormat(for: WeightFormat(type))).joined()),
+        Array(expected)) < bound)
     let plain = try FixtureModel(name)
     #expect(
-      relativeDistance(Array(try plain.logits(plain.tokens, kv: CacheFormat(for: type)).joined()), Array(expected))
+      relativeDistance(
+        Array(try plain.logits(plain.tokens, kv: CacheFormat(for: WeightFormat(type))).joined()), Array(expected))
         < 1e-2)
     #expect(
       sameBits(
-        try plain.logits(plain.tokens, cuts: [1, 2, 30], kv: CacheFormat(for: type)),
-        try plain.logits(plain.tokens, kv: CacheFormat(for: type))))
+        try plain.logits(plain.tokens, cuts: [1, 2, 30], kv: CacheFormat(for: WeightFormat(type))),
+        try plain.logits(plain.tokens, kv: CacheFormat(for: WeightFormat(type)))))
   }
 
   @Test func bytesInTheCacheErrByLittleAndSplitsHaveTheSameBits() throws {
@@ -87,8 +89,10 @@ import Testing
   @Test(arguments: ["llama3-bf16", "mistral-f16"])
   func storedSixteenBitsAreUsedAsTheyAre(_ name: String) throws {
     let model = try FixtureModel(name)
-    #expect(model.weights.embedding.type == (name == "llama3-bf16" ? .bf16 : .f16))
-    #expect(relativeDistance(Array(try model.logits(model.tokens).joined()), Array(model.expected.joined())) < 1e-2)
+    #expect(model.weights.embedding.format == (name == "llama3-bf16" ? .bf16 : .f16))
+    let distance = relativeDistance(Array(try model.logits(model.tokens).joined()), Array(model.expected.joined()))
+    // In bf16 the inputs of the products are rounded too, as everywhere; these narrow random models show it most.
+    #expect(distance < (name == "llama3-bf16" ? 1.5e-2 : 1e-2), "\(distance)")
   }
 
   @Test(arguments: ["llama3", "mistral", "qwen2-window"], [1, 3])
@@ -154,10 +158,10 @@ import Testing
 
   @Test func tooManyRowsAreRefusedAndNoneAreNothing() throws {
     let model = try FixtureModel("llama2")
-    let cache = try model.cache()
-    #expect(failure { try model.run(repeatElement(1, count: 129), from: 0, in: cache) }.contains("129 rows"))
+    let cache = try model.cache(capacity: 300)
+    #expect(failure { try model.run(repeatElement(1, count: 257), from: 0, in: cache) }.contains("257 rows"))
     #expect(try model.run([Int32](), from: 0, in: cache).isEmpty)
-    #expect(try model.run(repeatElement(1, count: 128), from: 0, in: cache).count == 128)
+    #expect(try model.run(repeatElement(1, count: 256), from: 0, in: cache).count == 256)
   }
 
   @Test func aCancelInTheMiddleLeavesEarlierPositionsUsable() throws {
@@ -181,7 +185,7 @@ import Testing
     let roomy = Allocator(limit: nil, host: nil)
     var needed = 0
     do {
-      let model = try FixtureModel("llama3", type: .bf16, allocator: roomy)
+      let model = try FixtureModel("llama3", format: .bf16, allocator: roomy)
       let cache = try model.cache()
       let pass = ForwardPass(model.config, engine: model.engine)
       try model.run(model.tokens, from: 0, in: cache, pass: pass)
@@ -193,7 +197,7 @@ import Testing
     for share in 1...20 {
       let tight = Allocator(limit: needed * share / 20, host: nil)
       let text = failure {
-        let model = try FixtureModel("llama3", type: .bf16, allocator: tight)
+        let model = try FixtureModel("llama3", format: .bf16, allocator: tight)
         try model.run(model.tokens, from: 0, in: try model.cache())
       }
       if !text.isEmpty {

@@ -241,7 +241,7 @@ private func parse(_ text: String, _ file: String) throws(BoneSoupError) -> JSON
       try folder.write("model.safetensors", builder.bytes)
       let engine = Engine(pool: ThreadPool(threadCount: 1), allocator: .system)
       let checkpoint = try Checkpoint(folder: FileProvider(folder: folder.path), allocator: .system)
-      _ = try ModelWeights.load(config, from: checkpoint, type: .f32, engine: engine, monitor: .none)
+      _ = try ModelWeights.load(config, from: checkpoint, format: .f32, engine: engine, monitor: .none)
     }
     try load { $0.add($1.name, shape: $1.shape) }
     let missing = failure { try load { if $1.role != .finalNorm { $0.add($1.name, shape: $1.shape) } } }

@@ -44,10 +44,42 @@ BSK_INLINE bsk_machine bsk_this_machine(void) {
   return machine;
 }
 
+// A group of tokens in the input of a product: tokens `first` ... `first` + `count` − 1 of the rows of y, `width` places
+// side by side (1, 2, 3, 4, 6, 8 or 12) after the `before` places of the groups before it.
+typedef struct {
+  intptr_t first;
+  intptr_t before;
+  int32_t count;
+  int32_t width;
+} bsk_group;
+
+// Weights in panels of 32 rows, k columns, and the input that they are multiplied by, packed for their format.
+typedef struct {
+  const void *panels;
+  intptr_t panel_bytes;
+  const void *input;
+  intptr_t k;
+  uint8_t format;
+} bsk_factor;
+
+// A summand of a merge: coefficient · source.
+typedef struct {
+  const void *source;
+  float coefficient;
+} bsk_term;
+
 // The kernels of one level. `type` is an ElementType's raw value. The Swift type `Kernels` documents each.
 typedef struct __attribute__((swift_attr("@Sendable"))) {
-  void (*matmul)(const float *x, intptr_t ldx, intptr_t m, const void *w, uint8_t type, intptr_t ldw, intptr_t n,
-                 intptr_t k, float *y, intptr_t ldy, bool accumulate);
+  void (*matmul)(bsk_factor weights, const bsk_factor *_Nullable adapter, const bsk_group *groups, intptr_t group_count,
+                 intptr_t adapted_groups, intptr_t first_panel, intptr_t end_panel, intptr_t rows,
+                 const float *_Nullable start, intptr_t start_stride, float *y, intptr_t ldy, void *_Nullable scratch);
+  void (*pack_input)(uint8_t format, const float *x, intptr_t ldx, intptr_t count, intptr_t width, intptr_t k,
+                     void *out);
+  void (*pack_rows)(uint8_t format, uint8_t type, const void *rows, intptr_t ld, intptr_t count, intptr_t k,
+                    intptr_t first, intptr_t columns, bool streams, void *out);
+  void (*unpack_row)(uint8_t format, const void *panel, intptr_t row, intptr_t rows, intptr_t k, float *out);
+  intptr_t (*panel_bytes)(uint8_t format, intptr_t k);
+  intptr_t (*token_bytes)(uint8_t format, intptr_t k);
   void (*attention)(const bsk_attention *call);
   void (*store_key)(const float *key, uint8_t format, intptr_t head_dim, intptr_t slot, void *panel);
   void (*store_value)(const float *value, uint8_t format, intptr_t head_dim, intptr_t slot, void *panel);
@@ -63,6 +95,7 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
   void (*narrow)(const float *source, uint8_t type, intptr_t count, void *out);
   void (*scale)(float coefficient, uint8_t type, const void *source, intptr_t count, float *out);
   void (*scale_add)(float coefficient, uint8_t type, const void *source, intptr_t count, float *accumulator);
+  void (*merge)(const bsk_term *terms, intptr_t term_count, uint8_t type, intptr_t count, bool accumulate, float *out);
   intptr_t (*first_non_finite)(uint8_t type, const void *source, intptr_t count);
   float (*arithmetic_peak)(uint8_t kind, const void *operands, intptr_t rounds);
   intptr_t (*arithmetic_peak_operations)(uint8_t kind);
@@ -89,8 +122,8 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
                        uint32_t *out);
   void (*keep_words)(float *x, const uint32_t *words, uint32_t limit, intptr_t count);
   void (*prune_row)(float *x, intptr_t count, const uint32_t *words, const uint32_t *limits, uint64_t *scratch);
-  void (*merge_deltas)(const float *_Nonnull const *_Nonnull deltas, const float *factors, intptr_t n, uint32_t flags, float divisor,
-                       float lambda, const float *base, intptr_t count, float *out);
+  void (*merge_deltas)(const float *_Nonnull const *_Nonnull deltas, const float *factors, intptr_t n, uint32_t flags,
+                       float divisor, float lambda, const float *base, intptr_t count, float *out);
   void (*keep_chosen)(float *x, const float *chosen, intptr_t count);
   void (*pack_chosen)(const float *chosen, intptr_t count, uint16_t *bits);
   void (*keep_packed)(float *x, const uint16_t *bits, intptr_t count);

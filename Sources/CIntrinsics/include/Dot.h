@@ -16,6 +16,8 @@
 #define BSK_HAS_BF16_DOT 0
 #endif
 
+BSK_INLINE bool bsk_has_bf16_dot(void) { return BSK_HAS_BF16_DOT; }
+
 BSK_INLINE bsk_u32x16 bsk_load_u32(const void *p) {
   bsk_u32x16 v;
   __builtin_memcpy(&v, p, sizeof v);
@@ -34,7 +36,7 @@ BSK_INLINE bsk_i32x16 bsk_splat_i32(int32_t x) { return (bsk_i32x16)(x); }
 BSK_INLINE bsk_f32x16 bsk_f32_from_i32(bsk_i32x16 v) { return __builtin_convertvector(v, bsk_f32x16); }
 
 // acc[l] + w[l].low·x.low + w[l].high·x.high, each lane of w and x holding two bf16 numbers, the first in the low half.
-// Where the level has the instruction, numbers below the normal range count as zero; elsewhere two bsk_fma, low first.
+// Where the level has the instruction, numbers below the normal range count as zero; elsewhere as two bsk_fma, low first.
 BSK_INLINE bsk_f32x16 bsk_dot_bf16(bsk_f32x16 acc, bsk_u32x16 w, uint32_t x) {
 #if BSK_HAS_BF16_DOT
   return (bsk_f32x16)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)_mm512_set1_epi32((int)x));
@@ -89,7 +91,69 @@ BSK_INLINE bsk_i32x16 bsk_dot_u8i8(bsk_i32x16 acc, bsk_u32x16 w, uint32_t x) {
 #endif
 }
 
+// Quantising
+
+BSK_INLINE int32_t bsk_sum_i32(bsk_i32x16 v) { return __builtin_reduce_add(v); }
+
+// The nearest integers, ties to even, of numbers within ±2^22.
+BSK_INLINE bsk_i32x16 bsk_nearest_i32(bsk_f32x16 v) {
+  return (bsk_i32x16)((bsk_u32x16)(v + (bsk_f32x16)(BSK_ROUNDER)) - 0x4b400000u);
+}
+
+// The nearest integers, ties away from zero, of numbers within ±2^22: 1/2 less an ulp is added to the magnitude, and the
+// fraction cut off.
+BSK_INLINE bsk_i32x16 bsk_nearest_away_i32(bsk_f32x16 v) {
+  bsk_u32x16 half = ((bsk_u32x16)v & 0x80000000u) | 0x3effffffu;
+  return __builtin_convertvector(v + (bsk_f32x16)half, bsk_i32x16);
+}
+
+typedef uint32_t bsk_u32x4 __attribute__((ext_vector_type(4)));
+
+// The low bytes of the 16 lanes, four to a word.
+BSK_INLINE bsk_u32x4 bsk_bytes(bsk_i32x16 v) {
+  typedef uint8_t u8x16 __attribute__((ext_vector_type(16)));
+  return (bsk_u32x4) __builtin_convertvector((bsk_u32x16)v, u8x16);
+}
+
+// The low and the high four bits of each byte.
+BSK_INLINE bsk_u32x16 bsk_low_halves(bsk_u32x16 v) { return v & 0x0f0f0f0fu; }
+BSK_INLINE bsk_u32x16 bsk_high_halves(bsk_u32x16 v) { return (v >> 4) & 0x0f0f0f0fu; }
+
+// v + 8.5 cut to an integer, at most 15; v within ±8.
+BSK_INLINE bsk_i32x16 bsk_to_halves(bsk_f32x16 v) {
+  bsk_i32x16 n = __builtin_convertvector(v + (bsk_f32x16)(8.5f), bsk_i32x16);
+  bsk_i32x16 great = n > 15;
+  return (great & 15) | (~great & n);
+}
+
+// a | b << 4
+BSK_INLINE bsk_i32x16 bsk_join_halves(bsk_i32x16 a, bsk_i32x16 b) { return a | (b << 4); }
+
+// Four bytes to a word, each given as a number of 0 ... 255.
+BSK_INLINE bsk_u32x16 bsk_join_bytes(bsk_i32x16 a, bsk_i32x16 b, bsk_i32x16 c, bsk_i32x16 d) {
+  return (bsk_u32x16)(a | (b << 8) | (c << 16) | (d << 24));
+}
+
+// Per lane the number of the greater magnitude, a where they are equal; of NaN and others NaN.
+BSK_INLINE bsk_f32x16 bsk_farther_from_zero(bsk_f32x16 a, bsk_f32x16 b) {
+  bsk_i32x16 mask = (bsk_i32x16)((bsk_u32x16)b & 0x7fffffffu) > (bsk_i32x16)((bsk_u32x16)a & 0x7fffffffu);
+  return (bsk_f32x16)((mask & (bsk_i32x16)b) | (~mask & (bsk_i32x16)a));
+}
+
+// 1/v, and 0 where v is 0.
+BSK_INLINE bsk_f32x16 bsk_inverse(bsk_f32x16 v) {
+  bsk_i32x16 zero = v == (bsk_f32x16)(0.0f);
+  return (bsk_f32x16)(~zero & (bsk_i32x16)((bsk_f32x16)(1.0f) / v));
+}
+
+// v, and `other` where `of` is an infinity or NaN.
+BSK_INLINE bsk_f32x16 bsk_where_finite(bsk_f32x16 of, bsk_f32x16 v, bsk_f32x16 other) {
+  bsk_i32x16 mask = (bsk_i32x16)((bsk_u32x16)of & 0x7fffffffu) < 0x7f800000;
+  return (bsk_f32x16)((mask & (bsk_i32x16)v) | (~mask & (bsk_i32x16)other));
+}
+
 #pragma clang diagnostic pop
+
 #pragma clang assume_nonnull end
 
 #endif

@@ -31,12 +31,20 @@ typedef _Float16 bsk_f16x16 __attribute__((ext_vector_type(16)));
 
 #define BSK_INLINE static inline __attribute__((always_inline))
 
-// How many tokens a tile of four rows is wide, so that its accumulators stay in registers where there are 32 of 16
-// lanes; elsewhere the width that measures best.
+// How many tokens the tiles of the matrix product are wide, so that their accumulators stay in registers; and up to how
+// many tokens a tile of f32 sums takes two panels of 16 rows at once.
 #if defined(__AVX512F__)
-#define BSK_TILE_WIDTH 6
+BSK_INLINE intptr_t bsk_float_tile(void) { return 12; }
+BSK_INLINE intptr_t bsk_pair_tile(void) { return 12; }
+BSK_INLINE intptr_t bsk_block_tile(void) { return 12; }
+#elif defined(__AVX2__)
+BSK_INLINE intptr_t bsk_float_tile(void) { return 6; }
+BSK_INLINE intptr_t bsk_pair_tile(void) { return 2; }
+BSK_INLINE intptr_t bsk_block_tile(void) { return 3; }
 #else
-#define BSK_TILE_WIDTH 2
+BSK_INLINE intptr_t bsk_float_tile(void) { return 2; }
+BSK_INLINE intptr_t bsk_pair_tile(void) { return 0; }
+BSK_INLINE intptr_t bsk_block_tile(void) { return 1; }
 #endif
 
 // Loads and stores
@@ -286,6 +294,73 @@ BSK_INLINE bsk_u16x16 bsk_to_f16(bsk_f32x16 v) {
 }
 
 #endif
+
+// Rearranging
+
+// out[j][i] = source[i][j] for 16 × 16 words; row i of the source starts `stride` bytes after row i − 1, that of the output
+// `out_stride`. Rows from
+// `count` on are not read and count as zero; 0 <= count <= 16. Where it `streams`, `out` is aligned to 64 bytes and goes
+// past the caches, if the level can; bsk_fence() then makes it visible.
+BSK_INLINE void bsk_transpose_u32(const void *source, intptr_t stride, intptr_t count, void *out, intptr_t out_stride,
+                                  bool streams) {
+  bsk_u32x16 a[16], b[16];
+  for (intptr_t i = 0; i < 16; i++) {
+    if (i < count)
+      __builtin_memcpy(&a[i], (const char *)source + i * stride, 64);
+    else
+      a[i] = (bsk_u32x16)(0u);
+  }
+#define BSK_LOW(x, y) __builtin_shufflevector(x, y, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+#define BSK_HIGH(x, y) __builtin_shufflevector(x, y, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
+#define BSK_LOW_2(x, y) __builtin_shufflevector(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define BSK_HIGH_2(x, y) __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+#define BSK_EVEN_4(x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
+#define BSK_ODD_4(x, y) __builtin_shufflevector(x, y, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 16; i += 2) {
+    b[i] = BSK_LOW(a[i], a[i + 1]);
+    b[i + 1] = BSK_HIGH(a[i], a[i + 1]);
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 16; i += 4) {
+    a[i] = BSK_LOW_2(b[i], b[i + 2]);
+    a[i + 1] = BSK_HIGH_2(b[i], b[i + 2]);
+    a[i + 2] = BSK_LOW_2(b[i + 1], b[i + 3]);
+    a[i + 3] = BSK_HIGH_2(b[i + 1], b[i + 3]);
+  }
+  // a[4g + c] now holds, in its four quarters q, column 4q + c of rows 4g ... 4g + 3.
+#pragma clang loop unroll(full)
+  for (int c = 0; c < 4; c++) {
+    bsk_u32x16 even_low = BSK_EVEN_4(a[c], a[4 + c]), odd_low = BSK_ODD_4(a[c], a[4 + c]);
+    bsk_u32x16 even_high = BSK_EVEN_4(a[8 + c], a[12 + c]), odd_high = BSK_ODD_4(a[8 + c], a[12 + c]);
+    b[c] = BSK_EVEN_4(even_low, even_high);
+    b[8 + c] = BSK_ODD_4(even_low, even_high);
+    b[4 + c] = BSK_EVEN_4(odd_low, odd_high);
+    b[12 + c] = BSK_ODD_4(odd_low, odd_high);
+  }
+  for (intptr_t i = 0; i < 16; i++)
+#if defined(__AVX512F__)
+    if (streams)
+      _mm512_stream_si512((void *)((char *)out + i * out_stride), (__m512i)b[i]);
+    else
+#endif
+      __builtin_memcpy((char *)out + i * out_stride, &b[i], 64);
+#if !defined(__AVX512F__)
+  (void)streams;
+#endif
+#undef BSK_LOW
+#undef BSK_HIGH
+#undef BSK_LOW_2
+#undef BSK_HIGH_2
+#undef BSK_EVEN_4
+#undef BSK_ODD_4
+}
+
+BSK_INLINE void bsk_fence(void) {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
 
 #pragma clang assume_nonnull end
 

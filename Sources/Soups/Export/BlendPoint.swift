@@ -20,7 +20,7 @@ public struct BlendPoint: Sendable {
     self.soup = soup
     // In which format it would compute does not matter here.
     var request = request
-    request.type = nil
+    request.format = nil
     let plan = try soup.plan(request)
     try Self.requireSum(plan.method)
     resolution = plan.resolution

@@ -1,5 +1,6 @@
 import Kernels
 import Platform
+import Synchronization
 import Transformer
 
 /// The first singular vectors of a matrix by subspace iteration (Halko, Martinsson, Tropp, arXiv 0909.4061, algorithm 4.4).
@@ -40,11 +41,11 @@ struct Subspace {
     for index in 0..<width * columns { w[index] = Float(random.uniform(step: UInt64(index)) - 0.5) }
     for _ in 0..<Self.iterations {
       try orthonormalise(w, count: width, length: columns, monitor: monitor)
-      multiply(w, by: matrix, count: width, length: columns, outputs: rows, into: y)
-      multiply(y, by: other, count: width, length: rows, outputs: columns, into: w)
+      try multiply(w, by: matrix, count: width, length: columns, outputs: rows, into: y)
+      try multiply(y, by: other, count: width, length: rows, outputs: columns, into: w)
     }
     try orthonormalise(w, count: width, length: columns, monitor: monitor)
-    multiply(w, by: matrix, count: width, length: columns, outputs: rows, into: y)
+    try multiply(w, by: matrix, count: width, length: columns, outputs: rows, into: y)
     return try finish(w, y, width: width, rank: rank, monitor: monitor)
   }
 
@@ -63,7 +64,7 @@ struct Subspace {
     let right = try Buffer(
       of: Float.self, count: part.rank * columns, allocator: engine.allocator, purpose: "singular vectors")
     let turned = try SVD.transposed(w, rows: width, columns: columns, engine: engine, pool: pool, monitor: monitor)
-    multiply(
+    try multiply(
       part.right.elements(Float.self), by: turned.elements(Float.self), count: part.rank, length: width,
       outputs: columns, into: right.elements(Float.self))
     var squares = 0.0
@@ -82,14 +83,34 @@ struct Subspace {
   private func multiply(
     _ x: UnsafePointer<Float>, by matrix: UnsafePointer<Float>, count: Int, length: Int, outputs: Int,
     into y: UnsafeMutablePointer<Float>
-  ) {
-    let strip = 64
-    pool.run(parts: (outputs + strip - 1) / strip) { part in
-      let first = part * strip
-      engine.kernels.matmul(
-        x: x, ldx: length, m: count, w: matrix + first * length, type: .f32, ldw: length,
-        n: min(strip, outputs - first),
-        k: length, y: y + first, ldy: outputs, accumulate: false)
+  ) throws(BoneSoupError) {
+    let kernels = engine.kernels
+    let groups = TokenGroups(tokens: count)
+    let input = try Buffer(
+      byteCount: groups.places * kernels.tokenBytes(.f32, columns: length), allocator: engine.allocator,
+      purpose: "the rows of a product")
+    for index in 0..<groups.count {
+      kernels.packInput(
+        .f32, x: x, ldx: length, columns: length, groups: groups, index: index, into: input.pointer)
+    }
+    let panelBytes = kernels.panelBytes(.f32, columns: length)
+    let scratch = try Buffer(
+      byteCount: pool.threadCount * panelBytes, allocator: engine.allocator, purpose: "the columns of a product")
+    let next = Atomic<Int>(0)
+    pool.run(parts: pool.threadCount) { part in
+      let panel = scratch.pointer + part * panelBytes
+      while true {
+        let first = next.wrappingAdd(Kernels.panelRows, ordering: .relaxed).oldValue
+        guard first < outputs else { return }
+        let rows = min(Kernels.panelRows, outputs - first)
+        kernels.packRows(
+          .f32, type: .f32, rows: matrix + first * length, ld: length, count: rows, columns: length, range: 0..<length,
+          into: panel)
+        kernels.matmul(
+          weights: MatmulFactor(panels: panel, format: .f32, columns: length, input: input.pointer), adapter: nil,
+          groups: groups, groupRange: 0..<groups.count, panels: 0..<1, rows: rows, start: nil, startStride: 0,
+          y: y + first, ldy: outputs, scratch: nil)
+      }
     }
   }
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bonesoup._constants import FORMATS
 from bonesoup.blend_info import BlendInfo
 from bonesoup.cli.failure import UsageError
 from bonesoup.options import BlendChoice, GenerateOptions
@@ -20,7 +21,7 @@ from bonesoup.soup import Soup
 def add_model(command: argparse.ArgumentParser) -> None:
     """Declare the soup and how it is opened."""
     command.add_argument("soup", metavar="SOUP", help="a soup (folder or JSON file) or a plain model folder")
-    command.add_argument("--weights", choices=("f32", "f16", "bf16"), help="run-time format; default: the files' own")
+    command.add_argument("--weights", choices=tuple(FORMATS), help="run-time format; default: the files' own")
     command.add_argument("--threads", type=int, metavar="N", help="default: one per CPU")
     command.add_argument("--json", action="store_true", help="print one JSON object")
 

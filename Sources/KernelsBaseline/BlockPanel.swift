@@ -1,0 +1,115 @@
+import CIntrinsics
+
+/// 16 rows of weights in blocks along k, each block with a scale and integers. A panel is two such halves, one after the
+/// other; where the matrix ends with 16 rows or fewer the last panel is a single one.
+///
+/// Two blocks follow the scales of both, [2][16] of f16, so that all is read in one stream; the last pair may want its second
+/// block. A block is words: lane l of a word holds four columns of row l. Columns past the last are zero.
+///
+/// The input is quantised in the same blocks. The integer sum of a block is exact; then
+/// sum = Float(integers) · (weight scale · input scale) + sum, one block after another.
+protocol BlockPanel {
+  /// Columns of a block.
+  static var length: Int { get }
+  /// What is added to a weight's integer so that none is negative.
+  static var offset: Int32 { get }
+  /// Bytes of the integers of a block, 16 rows.
+  static var blockBytes: Int { get }
+  /// Adds the products of a block to `sums`, for `count` tokens (known to the compiler); `inputStride` is the bytes from four columns
+  /// of the input to the next four.
+  static func accumulate(
+    _ sums: inout Twelve<bsk_i32x16>, _ count: Int, _ block: UnsafeRawPointer, _ input: UnsafeRawPointer,
+    _ inputStride: Int)
+  /// Quantises a block of 16 rows, given as [length][16], to its integers in `out`, and returns the rows' scales before
+  /// their rounding to f16; NaN for a block that holds an infinity or a NaN.
+  static func quantise(_ columns: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer) -> bsk_f32x16
+}
+
+/// Bytes 1 ... 255, by 128 too great.
+protocol BytePanel: BlockPanel {}
+
+extension BytePanel {
+  static var offset: Int32 { @inline(__always) get { 128 } }
+  static var blockBytes: Int { @inline(__always) get { 16 &* length } }
+
+  @inline(__always)
+  static func accumulate(
+    _ sums: inout Twelve<bsk_i32x16>, _ count: Int, _ block: UnsafeRawPointer, _ input: UnsafeRawPointer,
+    _ inputStride: Int
+  ) {
+    var (w, x) = (block, input)
+    let end = block + blockBytes
+    while w < end {
+      let word = bsk_load_u32(w)
+      sums.update(count) { sum, token in
+        sum = bsk_dot_u8i8(sum, word, (x + 4 &* token).loadUnaligned(as: UInt32.self))
+      }
+      w += 64
+      x += inputStride
+    }
+  }
+}
+
+/// q8_0 of ggml: blocks of 32.
+enum Q8x32Panel: BytePanel {
+  static var length: Int { @inline(__always) get { 32 } }
+}
+
+/// Blocks of 128: a quarter of the scales, and of the arithmetic that they cost.
+enum Q8x128Panel: BytePanel {
+  static var length: Int { @inline(__always) get { 128 } }
+}
+
+/// q4_0 of ggml: blocks of 32, numbers 0 ... 15 that are by 8 too great. Byte b of word i holds columns 4·i + b (low half)
+/// and 16 + 4·i + b (high half).
+enum Q4x32Panel: BlockPanel {
+  static var length: Int { @inline(__always) get { 32 } }
+  static var offset: Int32 { @inline(__always) get { 8 } }
+  static var blockBytes: Int { @inline(__always) get { 256 } }
+
+  @inline(__always)
+  static func accumulate(
+    _ sums: inout Twelve<bsk_i32x16>, _ count: Int, _ block: UnsafeRawPointer, _ input: UnsafeRawPointer,
+    _ inputStride: Int
+  ) {
+    var (w, x) = (block, input)
+    let end = block + blockBytes
+    while w < end {
+      let word = bsk_load_u32(w)
+      let (low, high) = (bsk_low_halves(word), bsk_high_halves(word))
+      sums.update(count) { sum, token in
+        let value = x + 4 &* token
+        sum = bsk_dot_u8i8(sum, low, value.loadUnaligned(as: UInt32.self))
+        sum = bsk_dot_u8i8(sum, high, (value + 4 &* inputStride).loadUnaligned(as: UInt32.self))
+      }
+      w += 64
+      x += inputStride
+    }
+  }
+}
+
+extension BlockPanel {
+  @inline(__always)
+  static func blocks(_ k: Int) -> Int { (k &+ length &- 1) / length }
+
+  /// Of 32 rows.
+  static func panelBytes(_ k: Int) -> Int { 2 &* halfBytes(k) }
+
+  /// Of 16 rows.
+  static func halfBytes(_ k: Int) -> Int { blockOffset(blocks(k) &- 1) &+ blockBytes }
+
+  /// Where a block's words start.
+  @inline(__always)
+  static func blockOffset(_ block: Int) -> Int { (block >> 1 &+ 1) &* 64 &+ block &* blockBytes }
+
+  /// Where a block's scales start.
+  @inline(__always)
+  static func scaleOffset(_ block: Int) -> Int { (block >> 1) &* (64 &+ 2 &* blockBytes) &+ (block & 1) &* 32 }
+
+  /// A block of the input holds, for each token of a group: [length/4] words of four numbers, a scale (f32), and the sum
+  /// of the numbers times −offset; each with the group's tokens side by side.
+  @inline(__always)
+  static var tokenBlockBytes: Int { length &+ 8 }
+
+  static func tokenBytes(_ k: Int) -> Int { blocks(k) &* tokenBlockBytes }
+}

@@ -1,0 +1,75 @@
+import CIntrinsics
+
+extension BlockPanel {
+  /// 16 rows by the tokens of the shape, `input` being the group's words of the first of these tokens, `width` the
+  /// tokens of the group.
+  @inline(never)
+  static func tile<Width: TileWidth>(
+    _: Width.Type, _ panel: UnsafeRawPointer, _ input: UnsafeRawPointer, _ width: Int, _ k: Int, _ output: TileOutput
+  ) {
+    let count = Width.tokens
+    var sums = Twelve(bsk_splat(0))
+    sums.update(count) { sum, token in sum = output.load(token, 0) }
+    var (pair, x) = (panel, input)
+    var left = blocks(k)
+    while left > 0 {
+      let first = pair + 64
+      add(&sums, Width.self, first, pair, x, width)
+      x += tokenBlockBytes &* width
+      if left > 1 {
+        add(&sums, Width.self, first + blockBytes, pair + 32, x, width)
+        x += tokenBlockBytes &* width
+      }
+      pair = first + 2 &* blockBytes
+      left &-= 2
+    }
+    sums.update(count) { sum, token in output.store(sum, token, 0) }
+  }
+
+  /// Adds one block's products to the sums of the tokens.
+  @inline(__always)
+  private static func add<Width: TileWidth>(
+    _ sums: inout Twelve<bsk_f32x16>, _: Width.Type, _ block: UnsafeRawPointer, _ scales: UnsafeRawPointer,
+    _ x: UnsafeRawPointer, _ width: Int
+  ) {
+    let count = Width.tokens
+    let stride = 4 &* width
+    let inputScales = x + length &* width
+    let corrections = inputScales + stride
+    var integers = Twelve(bsk_splat_i32(0))
+    integers.update(count) { sum, token in
+      sum = bsk_splat_i32((corrections + 4 &* token).loadUnaligned(as: Int32.self))
+    }
+    accumulate(&integers, count, block, x, stride)
+    let scale = bsk_from_f16(bsk_load_u16(scales))
+    sums.update(count, with: integers) { sum, integer, token in
+      let both = bsk_multiply(scale, bsk_splat((inputScales + 4 &* token).loadUnaligned(as: Float.self)))
+      sum = bsk_fma(bsk_f32_from_i32(integer), both, sum)
+    }
+  }
+
+  /// One group of tokens by 16 rows.
+  @inline(never)
+  static func multiply(
+    _ group: bsk_group, _ panel: UnsafeRawPointer, _ input: UnsafeRawPointer, _ k: Int, _ output: TileOutput
+  ) {
+    let width = Int(group.width)
+    let x = input + group.before &* tokenBytes(k)
+    var token = 0
+    while token < width {
+      let taken = min(width &- token, bsk_block_tile())
+      let (first, target) = (x + 4 &* token, output.moved(tokens: token))
+      switch taken {
+      case 1: if bsk_block_tile() >= 1 { tile(Width1.self, panel, first, width, k, target) }
+      case 2: if bsk_block_tile() >= 2 { tile(Width2.self, panel, first, width, k, target) }
+      case 3: if bsk_block_tile() >= 3 { tile(Width3.self, panel, first, width, k, target) }
+      case 4: if bsk_block_tile() >= 4 { tile(Width4.self, panel, first, width, k, target) }
+      case 6: if bsk_block_tile() >= 6 { tile(Width6.self, panel, first, width, k, target) }
+      case 8: if bsk_block_tile() >= 8 { tile(Width8.self, panel, first, width, k, target) }
+      case 12: if bsk_block_tile() >= 12 { tile(Width12.self, panel, first, width, k, target) }
+      default: return
+      }
+      token &+= taken
+    }
+  }
+}
