@@ -21,7 +21,7 @@ extension Benchmark {
     }
     let elements = Double(shape.config.parameterCount)
     let format = try SoupHandle(shape.basePath, engine: engine, weights: nil).info.weights
-    let source = elements * (WeightFormat.coded(format)?.bytesPerElement ?? 2)
+    let source = elements * (StorageFormat.coded(format)?.bytesPerElement ?? 2)
     let moved = Double(inputs) * source + result
     report.add("fold of \(count) backbones", times.map { $0 * 1e3 }, "ms", lessIsBetter: true) {
       moved / $0.merge * 1e3

@@ -9,21 +9,23 @@ extension Benchmark {
   private static let tokenCounts = [1, 16, 512]
 
   mutating func matrixKernels() throws(Failure) {
-    guard let type = ElementType.allCases.first(where: { $0.name == weights.name }) else {
+    guard let format = WeightFormat.allCases.first(where: { $0.name == weights.name }) else {
       throw Failure(message: "the kernels have no format \(weights.name)")
     }
+    let kernels = Kernels.detect()
     let pool = ThreadPool(threadCount: threads, cpus: cpus)
     for (outputs, inputs) in matrixShapes {
-      let bytes = outputs * inputs * type.byteCount
+      let bytes = (kernels.matrixBytes(format, rows: outputs, columns: inputs) + 63) / 64 * 64
       // So many that none is in a cache when its turn comes again.
       let copies = max(2, (options.buffer << 20) / 4 / max(1, bytes))
-      guard let matrices = HugeMemory(byteCount: copies * bytes), let x = HugeMemory(byteCount: 512 * inputs * 4),
+      guard let matrices = HugeMemory(byteCount: copies * bytes), let x = HugeMemory(byteCount: 520 * inputs * 8),
         let y = HugeMemory(byteCount: 512 * outputs * 4)
       else { throw Failure(message: "there is no memory for matrices; choose a smaller --buffer") }
       matrices.fill(with: 0x3c)
       x.fill(with: 0x3c)
       for tokens in Self.tokenCounts {
-        let product = Product(type: type, outputs: outputs, inputs: inputs, tokens: tokens, pool: pool)
+        let product = Product(
+          kernels: kernels, format: format, outputs: outputs, inputs: inputs, tokens: tokens, pool: pool)
         let count = min(copies, max(4, 1024 / tokens))
         let times = try repeated { () throws(Failure) in
           Clock.time {
@@ -59,30 +61,32 @@ extension Benchmark {
   }
 }
 
-/// y = W·x for a number of tokens, its rows shared among threads.
+/// y = W·x for a number of tokens, panels of W shared among threads; x is taken as packed.
 private struct Product {
-  let type: ElementType
+  let kernels: Kernels
+  let format: WeightFormat
   let outputs: Int
   let inputs: Int
-  let tokens: Int
   let pool: ThreadPool
+  private let groups: TokenGroups
 
-  private let kernels = Kernels.detect()
-
-  init(type: ElementType, outputs: Int, inputs: Int, tokens: Int, pool: ThreadPool) {
-    (self.type, self.outputs, self.inputs, self.tokens, self.pool) = (type, outputs, inputs, tokens, pool)
+  init(kernels: Kernels, format: WeightFormat, outputs: Int, inputs: Int, tokens: Int, pool: ThreadPool) {
+    (self.kernels, self.format, self.outputs, self.inputs, self.pool) = (kernels, format, outputs, inputs, pool)
+    groups = TokenGroups(tokens: tokens)
   }
 
   func run(_ matrix: UnsafeRawPointer, _ x: UnsafeRawPointer, _ y: UnsafeMutableRawPointer) {
-    let each = (outputs + pool.threadCount - 1) / pool.threadCount
+    let panels = (outputs + Kernels.panelRows - 1) / Kernels.panelRows
+    let scratchBytes = Kernels.panelRows * 4 * inputs
     pool.run(parts: pool.threadCount) { part in
-      let first = part * each
-      let count = min(each, outputs - first)
-      guard count > 0 else { return }
-      kernels.matmul(
-        x: x.assumingMemoryBound(to: Float.self), ldx: inputs, m: tokens,
-        w: matrix + first * inputs * type.byteCount, type: type, ldw: inputs, n: count, k: inputs,
-        y: y.assumingMemoryBound(to: Float.self) + first, ldy: outputs, accumulate: false)
+      withUnsafeTemporaryAllocation(byteCount: scratchBytes, alignment: 64) { scratch in
+        kernels.matmul(
+          weights: MatmulFactor(panels: matrix, format: format, columns: inputs, input: x), adapter: nil,
+          groups: groups, groupRange: 0..<groups.count,
+          panels: panels * part / pool.threadCount..<panels * (part + 1) / pool.threadCount, rows: outputs,
+          start: nil, startStride: 0, y: y.assumingMemoryBound(to: Float.self), ldy: outputs,
+          scratch: scratch.baseAddress)
+      }
     }
   }
 }

@@ -15,8 +15,8 @@ struct Benchmark {
   let soup: SoupHandle?
   /// How many adapters are live.
   let adapterCount: Int
-  let weights: WeightFormat
-  let kv: WeightFormat
+  let weights: StorageFormat
+  let kv: StorageFormat
   var limits: Limits?
   var report: Report
 
@@ -33,7 +33,7 @@ struct Benchmark {
     base = try SoupHandle(shape.basePath, engine: engine, weights: options.weights)
     soup = shape.isSoup ? try SoupHandle(options.path, engine: engine, weights: options.weights) : nil
     adapterCount = try Self.adapterCount(soup, options)
-    guard let weights = WeightFormat.coded(base.info.weights) else {
+    guard let weights = StorageFormat.coded(base.info.weights) else {
       throw Failure(message: "the library uses weight format \(base.info.weights), which this program does not know")
     }
     self.weights = weights

@@ -8,7 +8,7 @@ final class BlendHandle {
   let soup: SoupHandle
 
   /// - Parameter coefficients: one per backbone.
-  init(_ soup: SoupHandle, _ coefficients: [Double], _ kind: Kind, weights: WeightFormat? = nil) throws(Failure) {
+  init(_ soup: SoupHandle, _ coefficients: [Double], _ kind: Kind, weights: StorageFormat? = nil) throws(Failure) {
     var options = bsoup_blend_options()
     bsoup_blend_options_init(&options, MemoryLayout.size(ofValue: options))
     options.kind = kind.rawValue

@@ -26,10 +26,10 @@ extension Options {
         }
         return number
       }
-      func format() throws(Failure) -> WeightFormat {
+      func format() throws(Failure) -> StorageFormat {
         let text = try value("a format")
-        guard let format = WeightFormat.named(text) else {
-          throw wrong("\(parts[0]) takes one of \(WeightFormat.names), not \"\(text)\"")
+        guard let format = StorageFormat.named(text) else {
+          throw wrong("\(parts[0]) takes one of \(StorageFormat.names), not \"\(text)\"")
         }
         return format
       }

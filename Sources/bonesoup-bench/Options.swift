@@ -4,8 +4,8 @@ struct Options {
   enum Work: String, CaseIterable { case limits, prefill, decode, batch, live, fold, open, kernels }
 
   var path = ""
-  var weights: WeightFormat?
-  var kv: WeightFormat?
+  var weights: StorageFormat?
+  var kv: StorageFormat?
   /// 0: one per CPU.
   var threads = 0
   /// Tokens of the prompt; 0 leaves its rows out, as with the following ones.
@@ -33,7 +33,7 @@ struct Options {
     Measures a model folder or a soup on this machine. Each row stands beside its limit (bytes over bandwidth, or operations
     over peak, both measured in the same run) and the share of it that was reached.
 
-      --weights F       run-time format of the weights: \(WeightFormat.names) (the file's own)
+      --weights F       run-time format of the weights: \(StorageFormat.names) (the file's own)
       --kv F            format of the KV cache (f32 with f32 weights, else the weights')
       --threads N       threads (one per CPU)
       --prefill N       tokens of the prompt (512)

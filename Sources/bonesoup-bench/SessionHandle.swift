@@ -4,7 +4,7 @@ import CBoneSoup
 final class SessionHandle {
   let pointer: OpaquePointer
 
-  init(_ blend: BlendHandle, context: Int, kv: WeightFormat?) throws(Failure) {
+  init(_ blend: BlendHandle, context: Int, kv: StorageFormat?) throws(Failure) {
     var options = bsoup_session_options()
     bsoup_session_options_init(&options, MemoryLayout.size(ofValue: options))
     options.context = UInt32(clamping: context)
@@ -35,10 +35,10 @@ final class SessionHandle {
     try Failure.check(bsoup_decode(pointers, pointers.count, nil))
   }
 
-  func kvFormat() throws(Failure) -> WeightFormat? {
+  func kvFormat() throws(Failure) -> StorageFormat? {
     var info = bsoup_session_info()
     info.struct_size = UInt32(MemoryLayout.size(ofValue: info))
     try Failure.check(bsoup_session_get_info(pointer, &info))
-    return WeightFormat.coded(info.kv_format)
+    return StorageFormat.coded(info.kv_format)
   }
 }

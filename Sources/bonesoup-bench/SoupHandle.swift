@@ -7,7 +7,7 @@ final class SoupHandle {
   private let engine: EngineHandle
 
   /// - Parameter weights: nil for the file's own format.
-  init(_ path: String, engine: EngineHandle, weights: WeightFormat?) throws(Failure) {
+  init(_ path: String, engine: EngineHandle, weights: StorageFormat?) throws(Failure) {
     var options = bsoup_open_options()
     bsoup_open_options_init(&options, MemoryLayout.size(ofValue: options))
     options.weights = weights?.code ?? 0
