@@ -967,13 +967,14 @@ void bsoup_export_options_init(bsoup_export_options *options, size_t struct_size
 /* What making matrices low-rank has lost, tensor by tensor. Any thread. */
 typedef struct bsoup_factoring bsoup_factoring;
 
-/* Writes a blend's weights, whether it is folded, live or not ready yet. A folder holds the sum that a fold computes, once
- * rounded: with one coefficient of 1 and the rest 0 the bits of a full backbone. An adapter holds Σ λᵢsᵢUᵢDᵢ, ranks side by
- * side with λᵢsᵢ in U, padded with zeros to 8, 16, 32, 64, 128, 256, 320 or 512; a blend that is the base becomes one of
- * zeros. A tied model whose ends come to differ is written untied. *factoring (NULL: not wanted): free it; NULL where
- * nothing was recompressed. Also: UNSUPPORTED (an adapter of a full backbone: bsoup_backbone_factor it, or export a
- * folder; ranks above 512; numbers that f16 does not hold; a soup from a table of files that is not kept),
- * INVALID_ARGUMENT (the path is taken), NOT_FOUND, IO, BUSY (another export to the same path), CANCELLED. */
+/* Writes a blend's weights, whether it is folded, live or not ready yet. A folder holds the sum that a fold computes,
+ * once rounded, or what its method makes: with one coefficient of 1 and the rest 0 the bits of a full backbone. An
+ * adapter holds Σ λᵢsᵢUᵢDᵢ, ranks side by side with λᵢsᵢ in U, padded with zeros to 8, 16, 32, 64, 128, 256, 320 or
+ * 512; a blend that is the base becomes one of zeros. A tied model whose ends come to differ is written untied.
+ * *factoring (NULL: not wanted): free it; NULL where nothing was recompressed. Also: UNSUPPORTED (an adapter of
+ * another method than linear, or of a full backbone: bsoup_backbone_factor it, or export a folder; ranks above 512;
+ * numbers that f16 does not hold; a soup from a table of files that is not kept), INVALID_ARGUMENT (the path is
+ * taken), NOT_FOUND, IO, BUSY (another export to the same path), CANCELLED. */
 bsoup_status bsoup_blend_export(bsoup_blend *blend, const char *path, const bsoup_export_options *options,
                                 bsoup_factoring **factoring);
 

@@ -63,7 +63,7 @@ public func bsoup_blend_export(
   factoring?.pointee = nil
   return Call.run { (call) throws(BoneSoupError) in
     let blend = try Handles.take(blend, Blend.self)
-    try export(try BlendPoint(blend), path, options, factoring, call)
+    try export(BlendPoint(blend), path, options, factoring, call)
   }
 }
 

@@ -30,6 +30,11 @@ struct AdapterExport {
     self.point = point
     self.options = options
     mix = point.mix
+    if let method = mix.method {
+      throw .unsupported(
+        "this blend is made by \(method.name), and an adapter holds a sum of the backbones; export a folder, or make the "
+          + "blend by linear")
+    }
     for (index, backbone) in mix.backbones.enumerated() where backbone.isFull && mix.coefficients[index] != 0 {
       throw .unsupported(
         "backbone \(index) (\(excerpt(backbone.path))) is a full checkpoint with coefficient "

@@ -6,13 +6,15 @@ public struct BlendPoint: Sendable {
   let resolution: Resolution
   /// [backbone][layer] factors of λ; nil is all 1.
   let layerMultipliers: [Float]?
+  /// nil is the plain sum.
+  let method: BlendMethod?
 
   /// Of a blend, ready or not.
-  public init(_ blend: Blend) throws(BoneSoupError) {
-    try Self.requireSum(blend.plan.method)
+  public init(_ blend: Blend) {
     soup = blend.soup
     resolution = blend.resolution
     layerMultipliers = blend.gains?.layerMultipliers
+    method = blend.plan.method
   }
 
   /// Of a blend that `request` would make.
@@ -22,21 +24,15 @@ public struct BlendPoint: Sendable {
     var request = request
     request.format = nil
     let plan = try soup.plan(request)
-    try Self.requireSum(plan.method)
     resolution = plan.resolution
     layerMultipliers = request.layerMultipliers
-  }
-
-  private static func requireSum(_ method: BlendMethod?) throws(BoneSoupError) {
-    guard let method else { return }
-    throw .unsupported(
-      "this blend is made by \(method.name), and exports are sums of the backbones; merge the files instead "
-        + "(bsoup_merge_files), or make the blend by linear")
+    method = plan.method
   }
 
   var mix: WeightMix {
     WeightMix(
-      soup, coefficients: resolution.coefficients, baseShare: resolution.baseShare, layerMultipliers: layerMultipliers)
+      soup, coefficients: resolution.coefficients, baseShare: resolution.baseShare, layerMultipliers: layerMultipliers,
+      method: method)
   }
 
   /// Writes the weights to files that other engines serve, from the files of base and backbones: the folder comes into

@@ -58,7 +58,8 @@ struct FolderExport {
     let engine = mix.engine
     let type = try type(of: tensor)
     let sum = TermSum(
-      terms: try mix.terms(of: tensor), rows: tensor.rows, columns: tensor.columns, kernels: engine.kernels)
+      terms: try mix.terms(of: tensor, monitor: monitor), rows: tensor.rows, columns: tensor.columns,
+      kernels: engine.kernels)
     let workers = Workers(pool: engine.pool, count: sum.partCount)
     // Each thread has an accumulator and room for a part.
     let partBytes = sum.rows(ofPart: 0).count * sum.columns * type.byteCount

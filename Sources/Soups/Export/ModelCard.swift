@@ -84,13 +84,26 @@ extension ModelCard {
     for (index, backbone) in soup.backbones.enumerated() {
       parts.append(("backbone \(index)", resolution.coefficients[index], backbone.path))
     }
-    notes.append(
-      "θ = c₀θ₀ + Σ λᵢθᵢ over full backbones + Σ λᵢsᵢUᵢDᵢ over LoRA backbones: summed in f32 in this order, rounded once."
-    )
+    notes.append(Self.arithmetic(point.method))
     if point.layerMultipliers != nil {
       notes.append("The coefficients were multiplied layer by layer; the table shows them without these factors.")
     }
     baseName = options.baseName
     files = try sources.list(hashed: options.hashesSources, pool: soup.engine.pool, monitor: monitor)
+  }
+
+  /// How the parts become one.
+  private static func arithmetic(_ method: BlendMethod?) -> String {
+    guard let method else {
+      return "θ = c₀θ₀ + Σ λᵢθᵢ over full backbones + Σ λᵢsᵢUᵢDᵢ over LoRA backbones: summed in f32 in this order, "
+        + "rounded once."
+    }
+    var text = "Merged by `\(method.name)`, the coefficients being its weights, without normalising."
+    for setting in method.settings {
+      let whose =
+        (setting.model.map { " of backbone \($0)" } ?? "") + (setting.filter.map { " where “\(cell($0))”" } ?? "")
+      text += " \(cell(setting.name))\(whose) = \(setting.values.map { "\($0)" }.joined(separator: ", "))."
+    }
+    return text + " Seed \(method.seed)."
   }
 }

@@ -14,10 +14,13 @@ struct WeightMix: Sendable {
   let baseShare: Double
   /// [backbone][layer] factors of λ; nil is all 1.
   let layerMultipliers: [Float]?
+  /// nil is the plain sum.
+  let method: BlendMethod?
   let engine: Engine
 
   init(
-    _ soup: Soup, coefficients: [Double], baseShare: Double, layerMultipliers: [Float]? = nil
+    _ soup: Soup, coefficients: [Double], baseShare: Double, layerMultipliers: [Float]? = nil,
+    method: BlendMethod? = nil
   ) {
     base = soup.base
     backbones = soup.backbones
@@ -25,6 +28,7 @@ struct WeightMix: Sendable {
     self.coefficients = coefficients
     self.baseShare = baseShare
     self.layerMultipliers = layerMultipliers
+    self.method = method
   }
 
   /// The adapters' modules at the two ends of the model, where a tied pair can come apart.
@@ -53,7 +57,14 @@ struct WeightMix: Sendable {
   }
 
   /// The summands of a tensor, in the order in which they are added.
-  func terms(of tensor: MixedTensor) throws(BoneSoupError) -> [FoldTerm] {
+  func terms(of tensor: MixedTensor, monitor: Monitor) throws(BoneSoupError) -> [FoldTerm] {
+    if let method, coefficients.contains(where: { $0 != 0 }) {
+      let fold = Fold(
+        base: base, backbones: backbones, coefficients: coefficients, baseShare: baseShare, type: .f32, engine: engine,
+        pool: engine.pool, method: method)
+      let merged = try fold.merged(tensor.source, module: tensor.module, by: method, monitor: monitor)
+      return [try FoldTerm(merged, coefficient: 1)]
+    }
     var terms: [FoldTerm] = []
     if baseShare != 0 {
       terms.append(try FoldTerm(try base.checkpoint.tensor(of: tensor.source), coefficient: baseShare))

@@ -404,6 +404,21 @@ def test_a_blend_that_is_not_ready_is_exported_all_the_same(tmp_path: Path) -> N
         assert same_bits(logits_of(blend, TOKENS), wanted)
 
 
+@pytest.mark.parametrize("name", ["llama3-full", "llama3-lora"])
+@pytest.mark.parametrize("method", ["ties", "dare_ties"])
+def test_what_a_method_makes_is_exported(name: str, method: str, tmp_path: Path) -> None:
+    point: bonesoup.options.BlendChoice = {"method": method, "kind": "folded"}
+    with bonesoup.Soup.open(SOUPS / name) as soup:
+        soup.export(tmp_path / "out", point=point)
+        with soup.blend(**point) as blend:
+            wanted = logits_of(blend, TOKENS)
+        with pytest.raises(bonesoup.UnsupportedError, match=f"made by {method}"):
+            soup.export(tmp_path / "adapter", point=point, kind="adapter")
+    assert f"`{method}`" in (tmp_path / "out" / "README.md").read_text()
+    with bonesoup.Soup.open(tmp_path / "out") as soup, soup.blend() as blend:
+        assert same_bits(logits_of(blend, TOKENS), wanted)
+
+
 WRITE = """
 import sys, time, bonesoup
 soup = bonesoup.Soup.open(sys.argv[1])
