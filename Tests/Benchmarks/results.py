@@ -76,18 +76,16 @@ def line(cell: Cell, entry: dict[str, Any], sides: list[str]) -> list[list[str]]
         names = [metric(cell)] + (["mixed"] if cell.work == "batch" else [])
         for name in names:
             mine = values(entry, contender, name)
-            if not mine:
-                continue
             row = [cell.shape, contender.removeprefix("bonesoup "), str(cell.threads)]
             if cell.work == "batch":
                 row[1] += ", 16 preferences" if name == "mixed" else ""
-            row.append(number(median(mine)))
+            row.append(number(median(mine)) if mine else "–")
             for side in sides:
                 found = [other for other in entry["runs"] if other.startswith(side + " ")]
                 numbers = [number(median(values(entry, other, metric(cell)))) for other in found]
                 row.append(numbers[0] if numbers else "–")
             theirs = values(entry, peer, metric(cell)) if peer else []
-            row.append(f"{ratio(mine, theirs)} ({len(mine)}×)" if theirs else "–")
+            row.append(f"{ratio(mine, theirs)} ({len(mine)}×)" if mine and theirs else "–")
             share = limit(cell, entry, contender)
             row.append(f"{share:.0%}" if share and name != "mixed" else "")
             rows.append(row)
@@ -102,6 +100,8 @@ def losses(cells: Cells) -> list[str]:
         if cell.work != "live" or not entry:
             continue
         for contender in entry["runs"]:
+            if not values(entry, contender, metric(cell)):
+                continue
             told = []
             for work in ("decode", "prefill"):
                 pairs = ratio(values(entry, contender, f"live {work}"), values(entry, contender, f"base {work}"))

@@ -108,6 +108,12 @@ def test_formats_of_the_header_are_those_of_the_command_line() -> None:
     assert formats <= listed
 
 
+@pytest.mark.parametrize("name", re.findall(r"BSOUP_FORMAT_(\w+) = [1-9]", (ROOT / "include/bonesoup.h").read_text()))
+def test_every_weight_format_of_the_header_is_measured(name: str) -> None:
+    report = told(str(SOUP / "base"), *TINY, "--only=decode", f"--weights={name.lower()}", "--no-limits")
+    assert report["weights"] == name.lower()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
