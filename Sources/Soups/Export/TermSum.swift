@@ -4,12 +4,23 @@ import Transformer
 
 /// A matrix that is a sum of terms, computed stretch by stretch: never whole in memory.
 struct TermSum: Sendable {
-  var terms: [FoldTerm] = []
+  private let terms: FoldSum
   /// Products of low rank that are added to the terms, each times a coefficient.
-  var products: [(factors: RankFactors, coefficient: Float)] = []
+  var products: [(factors: RankFactors, coefficient: Float)]
   let rows: Int
   let columns: Int
   let kernels: Kernels
+
+  init(
+    terms: [FoldTerm] = [], products: [(factors: RankFactors, coefficient: Float)] = [], rows: Int, columns: Int,
+    kernels: Kernels
+  ) {
+    self.terms = FoldSum(terms)
+    self.products = products
+    self.rows = rows
+    self.columns = columns
+    self.kernels = kernels
+  }
 
   /// Numbers that stay in the first-level cache while all terms are added.
   static let stretchLength = 2048
@@ -18,10 +29,7 @@ struct TermSum: Sendable {
 
   /// Columns `stretch` of row `row`, at most `stretchLength` of them.
   func compute(row: Int, stretch: Range<Int>, into accumulator: UnsafeMutablePointer<Float>) {
-    if terms.isEmpty { accumulator.update(repeating: 0, count: stretch.count) }
-    for (index, term) in terms.enumerated() {
-      term.add(row: row, stretch: stretch, isFirst: index == 0, kernels: kernels, into: accumulator)
-    }
+    terms.compute(row: row, stretch: stretch, kernels: kernels, into: accumulator)
     for (factors, coefficient) in products {
       for rank in 0..<factors.rank {
         kernels.scaleAdd(

@@ -60,7 +60,8 @@ struct WeightMix: Sendable {
   func terms(of tensor: MixedTensor, monitor: Monitor) throws(BoneSoupError) -> [FoldTerm] {
     if let method, coefficients.contains(where: { $0 != 0 }) {
       let fold = Fold(
-        base: base, backbones: backbones, coefficients: coefficients, baseShare: baseShare, type: .f32, engine: engine,
+        base: base, backbones: backbones, coefficients: coefficients, baseShare: baseShare, format: .f32,
+        engine: engine,
         pool: engine.pool, method: method)
       let merged = try fold.merged(tensor.source, module: tensor.module, by: method, monitor: monitor)
       return [try FoldTerm(merged, coefficient: 1)]
