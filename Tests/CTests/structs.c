@@ -104,7 +104,7 @@ static const struct options {
     {"engine", sizeof(bsoup_engine_options), 0, 0, init_engine, use_engine},
     {"open", sizeof(bsoup_open_options), offsetof(bsoup_open_options, reserved), 0, init_open, use_open},
     {"objective", sizeof(bsoup_objective_options), 0, 0, init_objective, use_objective},
-    {"blend", sizeof(bsoup_blend_options), 0, 0, init_blend, use_blend},
+    {"blend", sizeof(bsoup_blend_options), 0, offsetof(bsoup_blend_options, method), init_blend, use_blend},
     {"sampling", sizeof(bsoup_sampling_options), offsetof(bsoup_sampling_options, reserved), 0, init_sampling,
      use_sampling},
     {"generate", sizeof(bsoup_generate_options), offsetof(bsoup_generate_options, reserved),
