@@ -11,6 +11,9 @@ extension ManifestReader {
     if text == "logits" {
       throw name.unsupported("is \"logits\", which mixes predictions while text is generated, and makes no weights")
     }
+    guard MergeMethods.declarations.contains(where: { $0.name == text }) else {
+      throw name.unsupported("is \"\(excerpt(text))\", which is no merge method known here")
+    }
     try object.refuseMembers(except: ["name", "parameters", "seed"])
     let settings = try settings(object.optionalObject("parameters"), backboneCount: backboneCount)
     let seed = try object.optionalInt("seed", in: 0...Int.max) ?? 0

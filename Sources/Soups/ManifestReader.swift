@@ -20,6 +20,7 @@ struct ManifestReader {
       case .mismatch: throw .mismatch(text)
       case .guardRail: throw .guardRail(text)
       case .unsolvable: throw .unsolvable(text)
+      case .unsupported: throw .unsupported(text)
       default: throw error
       }
     }

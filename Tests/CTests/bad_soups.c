@@ -72,7 +72,7 @@ static const struct {
     {"stretch below 1", "[1.0,1.5]", "[1.0,0.5]", S(MALFORMED), "extrapolation"},
     {"stretches too many", "[1.0,1.5]", "[1.0,1.5,1.0]", S(MALFORMED) | S(MISMATCH), "extrapolation"},
     {"unknown method", "\"linear\"", "\"soup_of_stones\"", S(UNSUPPORTED) | S(MALFORMED), "soup_of_stones"},
-    {"method of a later version", "\"linear\"", "\"ties\"", S(UNSUPPORTED), "ties"},
+    {"method for files only", "\"linear\"", "\"slerp\"", S(UNSUPPORTED), "slerp"},
     {"negative limit", "3.0", "-3.0", S(MALFORMED), "max_abs_coefficient"},
     {"unknown answer to a breach", "\"reject\"", "\"shrug\"", S(MALFORMED), "on_violation"},
     {"preset of an unknown objective", "\"happy\":0.5", "\"sad\":0.5", S(MALFORMED) | S(NOT_FOUND), "sad"},

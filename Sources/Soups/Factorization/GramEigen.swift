@@ -25,6 +25,7 @@ struct GramEigen {
     self.rows = rows
     self.columns = columns
     let gram = try Buffer(of: Double.self, count: columns * columns, allocator: allocator, purpose: "a Gram matrix")
+    defer { withExtendedLifetime(gram) {} }
     let g = gram.elements(Double.self)
     g.update(repeating: 0, count: columns * columns)
     let strip = 32

@@ -71,6 +71,7 @@ public struct SVD: Sendable {
     let isTall = rows >= columns
     let turned =
       isTall ? nil : try transposed(matrix, rows: rows, columns: columns, engine: engine, pool: pool, monitor: monitor)
+    defer { withExtendedLifetime(turned) {} }
     let tall = turned.map { UnsafePointer($0.elements(Float.self)) } ?? matrix
     let gram = try GramEigen(
       tall, rows: max(rows, columns), columns: min(rows, columns), kernels: engine.kernels, pool: pool,

@@ -36,6 +36,7 @@ struct Subspace {
     let other = UnsafePointer(turned.elements(Float.self))
     let inner = try Buffer(of: Float.self, count: width * columns, allocator: allocator, purpose: "a subspace")
     let outer = try Buffer(of: Float.self, count: width * rows, allocator: allocator, purpose: "a subspace")
+    defer { withExtendedLifetime((turned, inner, outer)) {} }
     let (w, y) = (inner.elements(Float.self), outer.elements(Float.self))
     let random = Philox(seed: 0)
     for index in 0..<width * columns { w[index] = Float(random.uniform(step: UInt64(index)) - 0.5) }
@@ -54,6 +55,7 @@ struct Subspace {
     _ w: UnsafeMutablePointer<Float>, _ y: UnsafeMutablePointer<Float>, width: Int, rank: Int, monitor: Monitor
   ) throws(BoneSoupError) -> SVD {
     let tall = try SVD.transposed(y, rows: width, columns: rows, engine: engine, pool: pool, monitor: monitor)
+    defer { withExtendedLifetime(tall) {} }
     let small = try GramEigen(
       tall.elements(Float.self), rows: rows, columns: width, kernels: engine.kernels, pool: pool,
       allocator: engine.allocator, monitor: monitor)
@@ -64,6 +66,7 @@ struct Subspace {
     let right = try Buffer(
       of: Float.self, count: part.rank * columns, allocator: engine.allocator, purpose: "singular vectors")
     let turned = try SVD.transposed(w, rows: width, columns: columns, engine: engine, pool: pool, monitor: monitor)
+    defer { withExtendedLifetime((turned, part)) {} }
     try multiply(
       part.right.elements(Float.self), by: turned.elements(Float.self), count: part.rank, length: width,
       outputs: columns, into: right.elements(Float.self))
@@ -120,6 +123,7 @@ struct Subspace {
   ) throws(BoneSoupError) {
     let kernels = engine.kernels
     let wide = try Buffer(of: Double.self, count: count * length, allocator: engine.allocator, purpose: "a subspace")
+    defer { withExtendedLifetime(wide) {} }
     let w = wide.elements(Double.self)
     for index in 0..<count * length { w[index] = Double(rows[index]) }
     for i in 0..<count {

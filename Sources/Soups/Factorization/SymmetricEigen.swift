@@ -29,6 +29,7 @@ struct SymmetricEigen {
     self.size = size
     let purpose = "a decomposition"
     let work = try Buffer(of: Double.self, count: 4 * size, allocator: allocator, purpose: purpose)
+    defer { withExtendedLifetime(work) {} }
     let (diagonal, beside) = (work.elements(Double.self), work.elements(Double.self) + size)
     let (scales, product) = (beside + size, beside + 2 * size)
     let steps = Steps(
@@ -36,6 +37,7 @@ struct SymmetricEigen {
       kernels: kernels, pool: pool)
     try steps.reduce(monitor: monitor)
     let rotated = try Buffer(of: Double.self, count: size * size, allocator: allocator, purpose: purpose)
+    defer { withExtendedLifetime(rotated) {} }
     let z = rotated.elements(Double.self)
     z.update(repeating: 0, count: size * size)
     for index in 0..<size { z[index * size + index] = 1 }

@@ -17,6 +17,8 @@ public final class FileMerge: Sendable {
 
   /// Bytes of large memory that merging takes at its peak, what the open files take included.
   public let peakByteCount: Int
+  /// What the open files take of it.
+  private let openByteCount: Int
   /// Bytes of tensors that are written.
   public var outputByteCount: Int { tensors.byteCount }
 
@@ -58,7 +60,8 @@ public final class FileMerge: Sendable {
       if shape.count > 0 { peak = max(peak, method.byteCount(shape)) }
     }
     let lists = 256 * tensors.count + Self.spareByteCount
-    peakByteCount = max(0, engine.allocator.bytesInUse - before) + peak + lists
+    openByteCount = max(0, engine.allocator.bytesInUse - before)
+    peakByteCount = openByteCount + peak + lists
   }
 
   private static func shape(
@@ -85,9 +88,10 @@ public final class FileMerge: Sendable {
     to path: String, shardBytes: Int? = nil, isSynced: Bool = true, hashesSources: Bool = false,
     monitor: Monitor = .none
   ) throws(BoneSoupError) {
-    if let limit = engine.allocator.limit, peakByteCount > limit - min(limit, engine.allocator.bytesInUse) {
+    let more = peakByteCount - openByteCount
+    if let limit = engine.allocator.limit, more > limit - min(limit, engine.allocator.bytesInUse) {
       throw .outOfMemory(
-        "the merge takes up to \(peakByteCount) bytes, and \(engine.allocator.bytesInUse) of the engine's budget of "
+        "the merge takes up to \(more) bytes more, and \(engine.allocator.bytesInUse) of the engine's budget of "
           + "\(limit) are in use; raise memory_budget, or use fewer threads")
     }
     let card = try card(hashesSources: hashesSources, pool: engine.pool, monitor: monitor.silent)

@@ -39,6 +39,7 @@ extension MergeTensor {
     let blocks = shape.blockCount(ofRows: false)
     let memory = try Buffer(
       of: Correlation.self, count: blocks, allocator: engine.allocator, purpose: "the sums of blocks")
+    defer { withExtendedLifetime(memory) {} }
     let parts = memory.elements(Correlation.self)
     try forBlocks(buffers: buffers) { (block) throws(BoneSoupError) in parts[block.index] = try part(block) }
     var total = Correlation()

@@ -28,14 +28,7 @@ struct IsoC: MergeMethod {
     let (long, short) = (max(rows, columns), min(rows, columns))
     let gram = try tensor.gram(tall, rows: long, columns: short)
     let mean = (0..<gram.rank).reduce(0.0) { $0 + gram.singularValue($1) } / Double(short)
-    let equal = try gram.spectrum(
-      of: tall.elements(Float.self), engine: tensor.engine, pool: tensor.pool, monitor: tensor.monitor
-    ) { _, _ in mean }
-    let turned =
-      rows < columns
-      ? try SVD.transposed(
-        equal.elements(Float.self), rows: long, columns: short, engine: tensor.engine, pool: tensor.pool,
-        monitor: tensor.monitor) : equal
-    try tensor.finish(turned.elements(Float.self))
+    let equal = try tensor.spectrum(gram, of: tall) { _, _ in mean }
+    try tensor.finish(rows < columns ? try tensor.transposed(equal, rows: long, columns: short) : equal)
   }
 }

@@ -30,7 +30,7 @@ struct Knots: MergeMethod {
     let (rows, columns) = (tensor.shape.rows, tensor.shape.rowLength)
     let svd = try decompose(tensor)
     guard svd.rank > 0 else {
-      return try tensor.finish(try tensor.taskMatrix(tensor.models.indices).elements(Float.self))
+      return try tensor.finish(try tensor.taskMatrix(tensor.models.indices))
     }
     var sources: [TaskMatrixSource] = []
     for model in 0..<n {
@@ -46,9 +46,7 @@ struct Knots: MergeMethod {
     let merged = try Buffer(
       of: Float.self, count: svd.rank * columns, allocator: tensor.engine.allocator, purpose: "the aligned merge")
     try ties.merge(aligned(tensor, sources, rank: svd.rank, into: merged))
-    let result = try tensor.product(
-      svd.left.elements(Float.self), merged.elements(Float.self), rows: rows, inner: svd.rank, columns: columns)
-    try tensor.finish(result.elements(Float.self))
+    try tensor.finish(try tensor.product(svd.left, merged, rows: rows, inner: svd.rank, columns: columns))
   }
 
   /// Of the task matrices side by side.
@@ -64,9 +62,7 @@ struct Knots: MergeMethod {
           .update(from: matrix.elements(Float.self) + row * columns, count: columns)
       }
     }
-    return try SVD.whole(
-      all.elements(Float.self), rows: rows, columns: n * columns, limit: .none, engine: tensor.engine,
-      pool: tensor.pool, monitor: tensor.monitor)
+    return try tensor.decomposed(all, rows: rows, columns: n * columns, limit: .none)
   }
 
   /// The weights are in the aligned models already.

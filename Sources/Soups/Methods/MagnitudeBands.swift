@@ -144,6 +144,7 @@ struct MagnitudeBands {
     let blocks = tensor.shape.blockCount(ofRows: false)
     let counted = try Buffer(
       of: UInt32.self, count: partial.count * blocks, allocator: tensor.engine.allocator, purpose: "counts of equals")
+    defer { withExtendedLifetime(counted) {} }
     let numbers = counted.elements(UInt32.self)
     let wanted = partial.map { cuts[$0.stream][$0.cut].bits }
     try tensor.forBlocks(buffers: buffers) { (block) throws(BoneSoupError) in

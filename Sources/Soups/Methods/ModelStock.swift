@@ -22,6 +22,7 @@ struct ModelStock: MergeMethod {
       let blocks = tensor.shape.blockCount(ofRows: false)
       let memory = try Buffer(
         of: Double.self, count: n * n * blocks, allocator: tensor.engine.allocator, purpose: "inner products")
+      defer { withExtendedLifetime(memory) {} }
       let parts = memory.elements(Double.self)
       try tensor.forBlocks(buffers: n + 1) { (block) throws(BoneSoupError) in
         try read(tensor, block)

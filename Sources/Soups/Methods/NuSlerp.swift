@@ -114,6 +114,7 @@ struct NuSlerp: MergeMethod {
     let memory = try Buffer(
       of: Correlation.self, count: (Self.stripes + 1) * columns, allocator: tensor.engine.allocator,
       purpose: "the sums of columns")
+    defer { withExtendedLifetime(memory) {} }
     let sums = memory.elements(Correlation.self)
     sums.update(repeating: Correlation(), count: (Self.stripes + 1) * columns)
     // A stripe's blocks go to it in order: one thread takes a whole stripe.
@@ -136,6 +137,7 @@ struct NuSlerp: MergeMethod {
       for stripe in 0..<Self.stripes { total += sums[stripe * columns + column] }
       mixes.elements(Mix.self)[column] = Mix(total, t: t)
     }
+    defer { withExtendedLifetime(mixes) {} }
     let mix = mixes.elements(Mix.self)
     try tensor.forBlocks(buffers: 3, ofRows: true) { (block) throws(BoneSoupError) in
       try read(tensor, block)

@@ -44,6 +44,7 @@ struct Sce: MergeMethod {
     let blocks = tensor.shape.blockCount(ofRows: false)
     let memory = try Buffer(
       of: Double.self, count: n * blocks, allocator: tensor.engine.allocator, purpose: "the sums of blocks")
+    defer { withExtendedLifetime(memory) {} }
     let squares = memory.elements(Double.self)
     try tensor.forBlocks(buffers: n + 2) { (block) throws(BoneSoupError) in
       try readSelected(block)

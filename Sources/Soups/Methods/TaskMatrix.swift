@@ -28,13 +28,14 @@ extension MergeTensor {
   }
 
   /// Writes θ₀ + lambda·matrix.
-  func finish(_ matrix: UnsafePointer<Float>) throws(BoneSoupError) {
+  func finish(_ matrix: Buffer) throws(BoneSoupError) {
     let lambda = Float(values.number("lambda"))
     try forBlocks(buffers: 1) { (block) throws(BoneSoupError) in
       let base = block.buffer(0)
       try readBase(block, into: base)
       kernels.scaleAdd(
-        coefficient: lambda, type: .f32, source: matrix + block.range.lowerBound, count: block.count, into: base)
+        coefficient: lambda, type: .f32, source: matrix.elements(Float.self) + block.range.lowerBound,
+        count: block.count, into: base)
       try write(base, block)
     }
   }
@@ -42,11 +43,33 @@ extension MergeTensor {
   /// The matrix, or its transpose where that is the taller.
   func tall(_ matrix: Buffer, rows: Int, columns: Int) throws(BoneSoupError) -> Buffer {
     guard rows < columns else { return matrix }
+    return try transposed(matrix, rows: rows, columns: columns)
+  }
+
+  func transposed(_ matrix: Buffer, rows: Int, columns: Int) throws(BoneSoupError) -> Buffer {
+    defer { withExtendedLifetime(matrix) {} }
     return try SVD.transposed(
       matrix.elements(Float.self), rows: rows, columns: columns, engine: engine, pool: pool, monitor: monitor)
   }
 
+  /// The matrix with other singular values.
+  func spectrum(
+    _ gram: GramEigen, of tall: Buffer, gain: (_ index: Int, _ value: Double) -> Double
+  ) throws(BoneSoupError) -> Buffer {
+    defer { withExtendedLifetime(tall) {} }
+    return try gram.spectrum(
+      of: tall.elements(Float.self), engine: engine, pool: pool, monitor: monitor, gain: gain)
+  }
+
+  func decomposed(_ matrix: Buffer, rows: Int, columns: Int, limit: SVD.Limit) throws(BoneSoupError) -> SVD {
+    defer { withExtendedLifetime(matrix) {} }
+    return try SVD.whole(
+      matrix.elements(Float.self), rows: rows, columns: columns, limit: limit, engine: engine, pool: pool,
+      monitor: monitor)
+  }
+
   func gram(_ tall: Buffer, rows: Int, columns: Int) throws(BoneSoupError) -> GramEigen {
+    defer { withExtendedLifetime(tall) {} }
     do {
       return try GramEigen(
         tall.elements(Float.self), rows: rows, columns: columns, kernels: kernels, pool: pool,

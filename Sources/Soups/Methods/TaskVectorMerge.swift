@@ -156,6 +156,7 @@ struct TaskVectorMerge: Sendable {
     guard (0..<n).contains(where: isThinned) else { return [Float](repeating: 1, count: n) }
     let memory = try Buffer(
       of: Double.self, count: 2 * n * blocks, allocator: tensor.engine.allocator, purpose: "sums of magnitudes")
+    defer { withExtendedLifetime(memory) {} }
     let sums = memory.elements(Double.self)
     try tensor.forBlocks(buffers: n + 2, ofRows: ofRows) { (block) throws(BoneSoupError) in
       let base = block.buffer(0)

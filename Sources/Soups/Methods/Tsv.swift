@@ -43,7 +43,7 @@ struct Tsv: MergeMethod {
     }
     let u = try orthogonal(left, rows: rows, columns: width, tensor)
     let v = try orthogonal(right, rows: columns, columns: width, tensor)
-    try tensor.finish(try product(u, values, v, width: width, tensor).elements(Float.self))
+    try tensor.finish(try product(u, values, v, width: width, tensor))
   }
 
   /// Puts the first singular triples of one task matrix in their columns of U and V.
@@ -52,9 +52,7 @@ struct Tsv: MergeMethod {
   ) throws(BoneSoupError) {
     let (rows, columns) = (tensor.shape.rows, tensor.shape.rowLength)
     let matrix = try tensor.taskMatrix(model..<model + 1)
-    let svd = try SVD.whole(
-      matrix.elements(Float.self), rows: rows, columns: columns, limit: .rank(share), engine: tensor.engine,
-      pool: tensor.pool, monitor: tensor.monitor)
+    let svd = try tensor.decomposed(matrix, rows: rows, columns: columns, limit: .rank(share))
     let first = model * share
     for j in 0..<min(svd.rank, width - first) {
       values.elements(Float.self)[first + j] = Float(svd.values.elements(Double.self)[j])
@@ -71,9 +69,7 @@ struct Tsv: MergeMethod {
   private func orthogonal(
     _ matrix: Buffer, rows: Int, columns: Int, _ tensor: MergeTensor
   ) throws(BoneSoupError) -> Buffer {
-    try tensor.gram(matrix, rows: rows, columns: columns).spectrum(
-      of: matrix.elements(Float.self), engine: tensor.engine, pool: tensor.pool, monitor: tensor.monitor
-    ) { _, _ in 1 }
+    try tensor.spectrum(try tensor.gram(matrix, rows: rows, columns: columns), of: matrix) { _, _ in 1 }
   }
 
   /// U·diag(σ)·Vᵀ, f32 [rows × columns].
@@ -84,18 +80,15 @@ struct Tsv: MergeMethod {
     for row in 0..<rows {
       for j in 0..<width { u.elements(Float.self)[row * width + j] *= values.elements(Float.self)[j] }
     }
-    let turned = try SVD.transposed(
-      v.elements(Float.self), rows: columns, columns: width, engine: tensor.engine, pool: tensor.pool,
-      monitor: tensor.monitor)
-    return try tensor.product(
-      u.elements(Float.self), turned.elements(Float.self), rows: rows, inner: width, columns: columns)
+    let turned = try tensor.transposed(v, rows: columns, columns: width)
+    return try tensor.product(u, turned, rows: rows, inner: width, columns: columns)
   }
 }
 
 extension MergeTensor {
   /// a [rows × inner] · b [inner × columns] in f64, f32 [rows × columns].
   func product(
-    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, rows: Int, inner: Int, columns: Int
+    _ a: Buffer, _ b: Buffer, rows: Int, inner: Int, columns: Int
   ) throws(BoneSoupError) -> Buffer {
     let result = try Buffer(
       of: Float.self, count: rows * columns, allocator: engine.allocator, purpose: "a product of matrices")
@@ -109,7 +102,8 @@ extension MergeTensor {
       let sum = wide.elements(Double.self) + slot * strip * columns
       sum.update(repeating: 0, count: count * columns)
       kernels.multiplyDoubles(
-        a: a + first * inner, aRow: inner, aColumn: 1, b: b, ldb: columns, m: count, n: columns, k: inner, c: sum,
+        a: a.elements(Float.self) + first * inner, aRow: inner, aColumn: 1,
+        b: UnsafePointer(b.elements(Float.self)), ldb: columns, m: count, n: columns, k: inner, c: sum,
         ldc: columns)
       let out = result.elements(Float.self) + first * columns
       for element in 0..<count * columns { out[element] = Float(sum[element]) }
