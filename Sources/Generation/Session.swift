@@ -45,7 +45,7 @@ public final class Session: @unchecked Sendable {
     cache = try KVCache(
       layout: try Self.layout(blend, type: type), capacity: Self.capacity(blend, context: context),
       allocator: engine.allocator)
-    tokens = try Vector(capacity: cache.capacity, allocator: engine.allocator, purpose: "a session's tokens")
+    tokens = try Vector(limit: cache.capacity, allocator: engine.allocator, purpose: "a session's tokens")
     kept = KeptLogits(vocabulary: blend.soup.base.config.vocabularySize, allocator: engine.allocator)
     stretches = [Stretch(start: 0, fingerprint: blend.fingerprint)]
   }
@@ -54,7 +54,8 @@ public final class Session: @unchecked Sendable {
     blend = other.blend
     cache = try other.cache.fork()
     tokens = try Vector(
-      capacity: cache.capacity, allocator: other.engine.allocator, purpose: "a session's tokens")
+      capacity: other.tokens.count, limit: cache.capacity, allocator: other.engine.allocator,
+      purpose: "a session's tokens")
     try tokens.append(contentsOf: other.tokens.span)
     computed = other.computed
     responseStart = other.responseStart

@@ -5,10 +5,16 @@ public struct Vector<Element: BitwiseCopyable>: ~Copyable {
   private let purpose: StaticString
   public private(set) var count = 0
   public private(set) var capacity: Int
+  private let limit: Int
 
-  /// - Parameter purpose: names the thing in an error, as in "the vocabulary".
-  public init(capacity: Int = 16, allocator: Allocator, purpose: StaticString) throws(BoneSoupError) {
-    self.capacity = max(capacity, 1)
+  /// - Parameters:
+  ///   - limit: where known, how many elements there will be at most: no room is taken for more before they come.
+  ///   - purpose: names the thing in an error, as in "the vocabulary".
+  public init(
+    capacity: Int = 16, limit: Int = .max, allocator: Allocator, purpose: StaticString
+  ) throws(BoneSoupError) {
+    self.capacity = max(min(capacity, limit), 1)
+    self.limit = limit
     self.allocator = allocator
     self.purpose = purpose
     buffer = try Buffer(of: Element.self, count: self.capacity, allocator: allocator, purpose: "\(purpose)")
@@ -26,7 +32,7 @@ public struct Vector<Element: BitwiseCopyable>: ~Copyable {
 
   public mutating func reserve(_ wanted: Int) throws(BoneSoupError) {
     guard wanted > capacity else { return }
-    let larger = max(wanted, capacity > Int.max / 2 ? wanted : capacity * 2)
+    let larger = max(wanted, min(limit, capacity > Int.max / 2 ? wanted : capacity * 2))
     let next = try Buffer(of: Element.self, count: larger, allocator: allocator, purpose: "\(purpose)")
     next.elements(Element.self).update(from: elements, count: count)
     buffer = next

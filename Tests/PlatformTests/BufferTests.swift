@@ -42,6 +42,15 @@ import Testing
     #expect(vector.span.elementsEqual((0..<1000).map(Int32.init)))
   }
 
+  @Test func vectorTakesNoRoomPastItsLimitBeforeItIsNeeded() throws {
+    var vector = try Vector<Int32>(limit: 100, allocator: .system, purpose: "numbers")
+    for index in 0..<100 { try vector.append(Int32(index)) }
+    #expect(vector.capacity == 100)
+    try vector.append(100)
+    #expect(vector.count == 101 && vector.span.elementsEqual((0..<101).map(Int32.init)))
+    #expect(try Vector<Int32>(limit: 3, allocator: .system, purpose: "numbers").capacity == 3)
+  }
+
   @Test func vectorAppendsItself() throws {
     var vector = try Vector<Int32>(capacity: 3, allocator: .system, purpose: "numbers")
     for index in 0..<3 { try vector.append(Int32(index)) }

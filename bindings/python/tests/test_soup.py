@@ -297,7 +297,7 @@ def test_a_background_fold_is_waited_for(tmp_path: pathlib.Path) -> None:
         (lambda f: (f / "b1/adapter_model.safetensors").write_bytes(b"\xff" * 64), bonesoup.MalformedError, "adapter"),
         (lambda f: write_soup(f, suop=1), bonesoup.BoneSoupError, "suop"),
         (lambda f: write_soup(f, matrix=[[1.0, 1.0], [1.0, 1.0]]), bonesoup.UnsolvableError, ""),
-        (lambda f: write_soup(f, method={"name": "ties"}), bonesoup.UnsupportedError, "ties"),
+        (lambda f: write_soup(f, method={"name": "logits"}), bonesoup.UnsupportedError, "logits"),
         (lambda f: write_soup(f, base="gone"), bonesoup.NotFoundError, "gone"),
     ],
 )
