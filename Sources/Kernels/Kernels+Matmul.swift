@@ -2,16 +2,14 @@ import CIntrinsics
 
 /// A matrix in panels of 32 rows, and the input that it is multiplied by, packed for its format.
 public struct MatmulFactor {
-  public let panels: UnsafeRawPointer
-  public let format: WeightFormat
-  public let columns: Int
-  public let input: UnsafeRawPointer
+  let factor: bsk_factor
 
-  public init(panels: UnsafeRawPointer, format: WeightFormat, columns: Int, input: UnsafeRawPointer) {
-    self.panels = panels
-    self.format = format
-    self.columns = columns
-    self.input = input
+  /// - Parameter panelBytes: `Kernels.panelBytes` of the format and columns.
+  public init(
+    panels: UnsafeRawPointer, format: WeightFormat, columns: Int, panelBytes: Int, input: UnsafeRawPointer
+  ) {
+    factor = bsk_factor(
+      panels: panels, panel_bytes: panelBytes, input: input, k: columns, format: format.rawValue)
   }
 }
 
@@ -31,27 +29,23 @@ extension Kernels {
   /// Each element's bits depend on its row of x, its row of w, its start, and the adapter's only.
   @inline(__always)
   public func matmul(
-    weights: MatmulFactor, adapter: MatmulFactor?, groups: TokenGroups, groupRange: Range<Int>, panels: Range<Int>,
-    rows: Int, start: UnsafePointer<Float>?, startStride: Int, y: UnsafeMutablePointer<Float>, ldy: Int,
-    scratch: UnsafeMutableRawPointer?
+    weights: MatmulFactor, adapter: MatmulFactor?, groups: TokenGroups.View, groupRange: Range<Int>,
+    panels: Range<Int>, rows: Int, start: UnsafePointer<Float>?, startStride: Int, y: UnsafeMutablePointer<Float>,
+    ldy: Int, scratch: UnsafeMutableRawPointer?
   ) {
-    groups.groups.withUnsafeBufferPointer { all in
-      guard let first = all.baseAddress else { return }
-      let adapted = max(0, min(groups.adaptedCount - groupRange.lowerBound, groupRange.count))
-      func call(_ adapter: UnsafePointer<bsk_factor>?) {
-        table.matmul(
-          factor(weights), adapter, first + groupRange.lowerBound, groupRange.count, adapted, panels.lowerBound,
-          panels.upperBound, rows, start, startStride, y, ldy, scratch)
-      }
-      if let adapter { withUnsafePointer(to: factor(adapter)) { call($0) } } else { call(nil) }
+    guard let all = groups.groups.baseAddress else { return }
+    let first = all + groupRange.lowerBound
+    guard let adapter else {
+      return table.matmul(
+        weights.factor, nil, first, groupRange.count, 0, panels.lowerBound, panels.upperBound, rows, start,
+        startStride, y, ldy, scratch)
     }
-  }
-
-  @inline(__always)
-  private func factor(_ factor: MatmulFactor) -> bsk_factor {
-    bsk_factor(
-      panels: factor.panels, panel_bytes: panelBytes(factor.format, columns: factor.columns), input: factor.input,
-      k: factor.columns, format: factor.format.rawValue)
+    let adapted = max(0, min(groups.adaptedCount - groupRange.lowerBound, groupRange.count))
+    withUnsafePointer(to: adapter.factor) {
+      table.matmul(
+        weights.factor, $0, first, groupRange.count, adapted, panels.lowerBound, panels.upperBound, rows, start,
+        startStride, y, ldy, scratch)
+    }
   }
 
   /// Bytes of a panel of 32 rows.

@@ -7,7 +7,7 @@ import CIntrinsics
 public struct TokenGroups: Sendable {
   let groups: [bsk_group]
   /// Of these, groups of adapted tokens, which come first.
-  let adaptedCount: Int
+  public let adaptedCount: Int
   /// Places of all groups: `tokenBytes` for each is the size of a packed input.
   public let places: Int
 
@@ -49,6 +49,25 @@ public struct TokenGroups: Sendable {
   public func tokens(_ index: Int) -> Range<Int> {
     let group = groups[index]
     return group.first..<group.first + Int(group.count)
+  }
+
+  /// The groups as plain memory, valid during `body`: for threads that share them.
+  public func withView<Result>(_ body: (View) -> Result) -> Result {
+    groups.withUnsafeBufferPointer { body(View(groups: $0, adaptedCount: adaptedCount, places: places)) }
+  }
+
+  public struct View {
+    let groups: UnsafeBufferPointer<bsk_group>
+    let adaptedCount: Int
+    public let places: Int
+
+    public var count: Int { groups.count }
+
+    /// The tokens of some groups, at least one.
+    public func tokens(_ range: Range<Int>) -> Range<Int> {
+      let last = groups[range.upperBound - 1]
+      return groups[range.lowerBound].first..<last.first + Int(last.count)
+    }
   }
 
   /// Twelve, while as many are left; two equal groups rather than a full and a small one.

@@ -2,119 +2,133 @@ import Kernels
 import Platform
 
 /// One matrix product of a step: `output` = W·x + b for all its rows, further columns U·r of adapted rows included.
+///
+/// Plain pointers, which the step's weights keep alive: threads that share projections count no references.
 struct Projection {
-  let weight: Weight
-  let bias: VectorWeight?
-  /// x, packed for the weight's format.
-  let input: UnsafeRawPointer
-  /// Adds to what `output` holds.
-  let accumulates: Bool
-  let output: UnsafeMutablePointer<Float>
-  let outputStride: Int
-  /// U of the adapters and g ∘ (D·x), packed for its format; nil where no row is adapted.
-  let adapter: (weight: Weight, input: UnsafeRawPointer)?
+  /// Where the panels are, or are to be made.
+  private enum Place {
+    case panels(UnsafeRawPointer)
+    /// Rows in a file: each panel is made in the work space when it is needed.
+    case rows(UnsafeRawPointer, ElementType)
+    /// Rows in a file: each panel is made, for good, when it is needed.
+    case packing(UnsafeRawPointer, ElementType, into: UnsafeMutableRawPointer, Unmanaged<InPlaceMatrix>)
+  }
 
+  /// Of a weight: what a product needs to know.
+  private struct Matrix {
+    let format: WeightFormat
+    let columns: Int
+    let panelBytes: Int
+    let input: UnsafeRawPointer
+
+    init(_ weight: Weight, _ input: UnsafeRawPointer) {
+      format = weight.format
+      columns = weight.columns
+      panelBytes = weight.panelBytes
+      self.input = input
+    }
+
+    func factor(_ panels: UnsafeRawPointer) -> MatmulFactor {
+      MatmulFactor(panels: panels, format: format, columns: columns, panelBytes: panelBytes, input: input)
+    }
+  }
+
+  private let matrix: Matrix
+  private let place: Place
+  private let adapter: (matrix: Matrix, panels: UnsafeRawPointer)?
+  private let bias: UnsafePointer<Float>?
+  private let accumulates: Bool
+  private let output: UnsafeMutablePointer<Float>
+  private let outputStride: Int
+  let rows: Int
+  let panelCount: Int
+
+  /// - Parameters:
+  ///   - input: x, packed for the weight's format.
+  ///   - accumulates: adds to what `output` holds.
+  ///   - adapter: U of the adapters and g ∘ (D·x), packed for its format; nil where no row is adapted.
+  ///   - packs: where not nil, makes panels, in memory of this allocator, of a matrix that lies in its file; the runner
+  ///     then calls `finish`.
   init(
     weight: Weight, bias: VectorWeight? = nil, input: UnsafeRawPointer, output: UnsafeMutablePointer<Float>,
-    outputStride: Int, accumulates: Bool = false, adapter: (weight: Weight, input: UnsafeRawPointer)? = nil
+    outputStride: Int, accumulates: Bool = false, adapter: (weight: Weight, input: UnsafeRawPointer)? = nil,
+    packs: Allocator? = nil
   ) {
-    self.weight = weight
-    self.bias = bias
-    self.input = input
+    matrix = Matrix(weight, input)
+    rows = weight.rows
+    panelCount = weight.panelCount
+    self.bias = bias?.pointer
     self.output = output
     self.outputStride = outputStride
     self.accumulates = accumulates
-    self.adapter = adapter
-  }
-
-  var multiplicationsPerToken: Int { weight.rows * weight.columns }
-}
-
-/// A projection whose weight's place is settled for the length of a run.
-struct PlacedProjection {
-  /// Where the panels are, or are to be made.
-  enum Place {
-    case panels(UnsafeRawPointer)
-    /// Rows in a file: each panel is made in the work space when it is needed.
-    case rows(InPlaceMatrix)
-    /// Rows in a file: each panel is made, for good, when it is needed.
-    case packing(InPlaceMatrix, into: UnsafeMutableRawPointer)
-  }
-
-  let projection: Projection
-  let place: Place
-
-  /// - Parameter packs: makes panels of a matrix that lies in its file.
-  init(_ projection: Projection, packs: Bool, allocator: Allocator) {
-    self.projection = projection
-    let weight = projection.weight
+    self.adapter = adapter.flatMap { adapter in
+      adapter.weight.panels.map { (Matrix(adapter.weight, adapter.input), $0) }
+    }
     place =
       switch weight.storage {
       case .panels(let buffer): .panels(UnsafeRawPointer(buffer.pointer))
-      case .inPlace(let matrix):
-        if let panels = matrix.panels {
+      case .inPlace(let lying):
+        if let panels = lying.panels {
           .panels(panels)
-        } else if packs, let target = matrix.beginPacking(byteCount: weight.byteCount, allocator: allocator) {
-          .packing(matrix, into: target)
+        } else if let packs, let target = lying.beginPacking(byteCount: weight.byteCount, allocator: packs) {
+          .packing(lying.start, lying.type, into: target, Unmanaged.passUnretained(lying))
         } else {
-          .rows(matrix)
+          .rows(lying.start, lying.type)
         }
       }
   }
+
+  var multiplicationsPerToken: Int { rows * matrix.columns }
 
   var isPlaced: Bool {
     if case .panels = place { true } else { false }
   }
 
   func finish(isWhole: Bool) {
-    if case .packing(let matrix, _) = place { matrix.endPacking(isWhole: isWhole) }
+    if case .packing(_, _, _, let lying) = place { lying._withUnsafeGuaranteedRef { $0.endPacking(isWhole: isWhole) } }
+  }
+
+  /// The rows of a panel.
+  func rows(ofPanel index: Int) -> Range<Int> {
+    index * Kernels.panelRows..<min((index + 1) * Kernels.panelRows, rows)
   }
 
   /// One panel for the groups of `groupRange`.
   ///
   /// - Parameter scratch: room of this thread, `ProjectionRunner.scratchBytes`.
   func compute(
-    panel: Int, groups: TokenGroups, groupRange: Range<Int>, kernels: Kernels, scratch: UnsafeMutableRawPointer
+    panel: Int, groups: TokenGroups.View, groupRange: Range<Int>, kernels: Kernels, scratch: UnsafeMutableRawPointer
   ) {
-    let weight = projection.weight
-    let rows = weight.rows(ofPanel: panel)
+    let rows = rows(ofPanel: panel)
     let start: UnsafeRawPointer =
       switch place {
-      case .panels(let panels): panels + panel * weight.panelBytes
-      case .rows(let matrix): pack(rows, of: matrix, into: scratch, kernels: kernels)
-      case .packing(let matrix, let target):
-        pack(rows, of: matrix, into: target + panel * weight.panelBytes, kernels: kernels)
+      case .panels(let panels): panels + panel * matrix.panelBytes
+      case .rows(let source, let type): pack(rows, of: source, type, into: scratch, kernels: kernels)
+      case .packing(let source, let type, let target, _):
+        pack(rows, of: source, type, into: target + panel * matrix.panelBytes, kernels: kernels)
       }
-    let output = projection.output + rows.lowerBound
-    let bias = projection.bias.map { $0.pointer + rows.lowerBound }
+    let output = output + rows.lowerBound
+    let bias = bias.map { $0 + rows.lowerBound }
     kernels.matmul(
-      weights: MatmulFactor(panels: start, format: weight.format, columns: weight.columns, input: projection.input),
-      adapter: projection.adapter.flatMap { adapter in
-        adapter.weight.panels.map {
-          MatmulFactor(
-            panels: $0 + panel * adapter.weight.panelBytes, format: adapter.weight.format,
-            columns: adapter.weight.columns, input: adapter.input)
-        }
-      },
+      weights: matrix.factor(start),
+      adapter: adapter.map { $0.matrix.factor($0.panels + panel * $0.matrix.panelBytes) },
       groups: groups, groupRange: groupRange, panels: 0..<1, rows: rows.count,
-      start: projection.accumulates ? UnsafePointer(output) : bias,
-      startStride: projection.accumulates ? projection.outputStride : 0, y: output, ldy: projection.outputStride,
-      scratch: scratch + weight.panelBytes)
-    guard let bias, projection.accumulates else { return }
-    for index in groupRange {
-      for token in groups.tokens(index) {
-        kernels.add(x: output + token * projection.outputStride, y: bias, count: rows.count)
-      }
+      start: accumulates ? UnsafePointer(output) : bias, startStride: accumulates ? outputStride : 0, y: output,
+      ldy: outputStride, scratch: scratch + matrix.panelBytes)
+    guard let bias, accumulates else { return }
+    for token in groups.tokens(groupRange) {
+      kernels.add(x: output + token * outputStride, y: bias, count: rows.count)
     }
   }
 
   private func pack(
-    _ rows: Range<Int>, of matrix: InPlaceMatrix, into target: UnsafeMutableRawPointer, kernels: Kernels
+    _ rows: Range<Int>, of source: UnsafeRawPointer, _ type: ElementType, into target: UnsafeMutableRawPointer,
+    kernels: Kernels
   ) -> UnsafeRawPointer {
-    let weight = projection.weight
+    let columns = matrix.columns
     kernels.packRows(
-      weight.format, type: matrix.type, rows: matrix.start + rows.lowerBound * weight.columns * matrix.type.byteCount,
-      ld: weight.columns, count: rows.count, columns: weight.columns, range: 0..<weight.columns, into: target)
+      matrix.format, type: type, rows: source + rows.lowerBound * columns * type.byteCount, ld: columns,
+      count: rows.count, columns: columns, range: 0..<columns, into: target)
     return UnsafeRawPointer(target)
   }
 }

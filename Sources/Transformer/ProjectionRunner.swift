@@ -8,12 +8,9 @@ struct ProjectionRunner {
   let kernels: Kernels
   let pool: ThreadPool
   let monitor: Monitor
-  let allocator: Allocator
   /// `scratchBytes` for each thread of the pool.
   let scratch: UnsafeMutableRawPointer
   let scratchBytes: Int
-  /// Makes panels of matrices that lie in their files.
-  let packs: Bool
 
   /// Below this many multiplications a dispatch costs more than it saves.
   private static let smallWork = 1 << 15
@@ -21,45 +18,52 @@ struct ProjectionRunner {
   /// Room that a thread needs for products of matrices with so many columns: a panel made of rows, and one widened.
   static func scratchBytes(columns: Int) -> Int { 2 * Kernels.panelRows * 4 * columns }
 
-  /// - Parameter then: called for each panel when all projections are done with it, as
-  ///   `then(rows of the matrix, tokens)`; the projections then have equally many rows.
+  /// - Parameter then: called for each panel when all projections are done with it, as `then(rows of the matrix, tokens)`;
+  ///   the projections then have equally many rows.
   func run(
     _ projections: [Projection], groups: TokenGroups, then: ((Range<Int>, Range<Int>) -> Void)? = nil
   ) {
     guard groups.count > 0 else { return }
-    let placed = projections.map { PlacedProjection($0, packs: packs, allocator: allocator) }
-    defer { for projection in placed { projection.finish(isWhole: !monitor.isCancelled) } }
+    defer { for projection in projections { projection.finish(isWhole: !monitor.isCancelled) } }
+    projections.withUnsafeBufferPointer { projections in
+      groups.withView { run(projections, groups: $0, then: then) }
+    }
+  }
+
+  private func run(
+    _ projections: UnsafeBufferPointer<Projection>, groups: TokenGroups.View,
+    then: ((Range<Int>, Range<Int>) -> Void)?
+  ) {
     // With `then` the projections go side by side, else one after the other.
     let isJoint = then != nil
     var panels = 0
     var work = 0
+    var isPlaced = true
     for projection in projections {
-      panels = isJoint ? projection.weight.panelCount : panels + projection.weight.panelCount
+      panels = isJoint ? projection.panelCount : panels + projection.panelCount
       work += projection.multiplicationsPerToken * groups.places
+      isPlaced = isPlaced && projection.isPlaced
     }
     func compute(_ panel: Int, _ range: Range<Int>, _ scratch: UnsafeMutableRawPointer) {
       var panel = panel
-      for projection in placed {
-        let count = projection.projection.weight.panelCount
+      for index in projections.indices {
+        let count = projections[index].panelCount
         if isJoint || panel < count {
-          projection.compute(panel: panel, groups: groups, groupRange: range, kernels: kernels, scratch: scratch)
+          projections[index].compute(
+            panel: panel, groups: groups, groupRange: range, kernels: kernels, scratch: scratch)
           if !isJoint { return }
         } else {
           panel -= count
         }
       }
-      if let then, let last = projections.last {
-        let tokens = groups.tokens(range.lowerBound).lowerBound..<groups.tokens(range.upperBound - 1).upperBound
-        then(last.weight.rows(ofPanel: panel), tokens)
-      }
+      if let then { then(projections[0].rows(ofPanel: panel), groups.tokens(range)) }
     }
     if work < Self.smallWork {
       for panel in 0..<panels { compute(panel, 0..<groups.count, scratch) }
       return
     }
     // A slice of the groups is computed alone only where nothing is packed on the way.
-    let slices =
-      panels < pool.threadCount * 8 && placed.allSatisfy(\.isPlaced) ? min(groups.count, pool.threadCount * 4) : 1
+    let slices = panels < pool.threadCount * 8 && isPlaced ? min(groups.count, pool.threadCount * 4) : 1
     let units = panels * slices
     // Eight chunks a thread even out the threads.
     let chunk = max(1, units / (pool.threadCount * 8))

@@ -13,6 +13,7 @@ struct Step {
   let monitor: Monitor
   private let liveCount: Int
   private let runner: ProjectionRunner
+  private let packs: Allocator?
   private let groups: TokenGroups
   private let liveGroups: TokenGroups
 
@@ -31,8 +32,9 @@ struct Step {
     self.work = work
     self.monitor = monitor
     runner = ProjectionRunner(
-      kernels: engine.kernels, pool: engine.pool, monitor: monitor, allocator: engine.allocator,
-      scratch: work.scratch, scratchBytes: work.scratchBytes, packs: packs)
+      kernels: engine.kernels, pool: engine.pool, monitor: monitor, scratch: work.scratch,
+      scratchBytes: work.scratchBytes)
+    self.packs = packs ? engine.allocator : nil
     groups = TokenGroups(tokens: rows.count, adaptedTokens: liveCount)
     liveGroups = groups.adapted
   }
@@ -226,15 +228,19 @@ struct Step {
   ) {
     guard let format = targets.first?.linear.weight.format else { return }
     pack(input, width, width, format, groups, into: work.packed)
-    let ranks = adapt(
-      input: input, width: width, targets, layer: layer, rows: indices, format: format, groups: groups.adapted)
-    runner.run(
-      zip(targets, ranks).map { target, ranks in
-        Projection(
-          weight: target.linear.weight, bias: target.linear.bias, input: work.packed, output: target.output,
-          outputStride: target.stride, accumulates: accumulates,
-          adapter: ranks.flatMap { ranks in target.stack.map { ($0.up, ranks) } })
-      }, groups: groups, then: then)
+    let ranks =
+      groups.adaptedCount == 0
+      ? nil
+      : adapt(
+        input: input, width: width, targets, layer: layer, rows: indices, format: format, groups: groups.adapted)
+    let projections = targets.indices.map { index in
+      let target = targets[index]
+      return Projection(
+        weight: target.linear.weight, bias: target.linear.bias, input: work.packed, output: target.output,
+        outputStride: target.stride, accumulates: accumulates,
+        adapter: ranks?[index].flatMap { ranks in target.stack.map { ($0.up, ranks) } }, packs: packs)
+    }
+    runner.run(projections, groups: groups, then: then)
   }
 
   /// g ∘ (D·x) of each target for the live rows, packed; nil where a target has no adapter.

@@ -80,12 +80,16 @@ private struct Product {
     let scratchBytes = Kernels.panelRows * 4 * inputs
     pool.run(parts: pool.threadCount) { part in
       withUnsafeTemporaryAllocation(byteCount: scratchBytes, alignment: 64) { scratch in
-        kernels.matmul(
-          weights: MatmulFactor(panels: matrix, format: format, columns: inputs, input: x), adapter: nil,
-          groups: groups, groupRange: 0..<groups.count,
-          panels: panels * part / pool.threadCount..<panels * (part + 1) / pool.threadCount, rows: outputs,
-          start: nil, startStride: 0, y: y.assumingMemoryBound(to: Float.self), ldy: outputs,
-          scratch: scratch.baseAddress)
+        groups.withView { groups in
+          kernels.matmul(
+            weights: MatmulFactor(
+              panels: matrix, format: format, columns: inputs,
+              panelBytes: kernels.panelBytes(format, columns: inputs), input: x),
+            adapter: nil, groups: groups, groupRange: 0..<groups.count,
+            panels: panels * part / pool.threadCount..<panels * (part + 1) / pool.threadCount, rows: outputs,
+            start: nil, startStride: 0, y: y.assumingMemoryBound(to: Float.self), ldy: outputs,
+            scratch: scratch.baseAddress)
+        }
       }
     }
   }

@@ -79,14 +79,17 @@ struct PackedMatrix {
     let first = start.map { Fenced($0) }
     let further = adapter.map { ($0.matrix, $0.matrix.input($0.x, groups: groups)) }
     let scratch = usesScratch ? Fenced(byteCount: 32 * 4 * columns) : nil
-    kernels.matmul(
-      weights: MatmulFactor(panels: panels.start, format: format, columns: columns, input: packed.start),
-      adapter: further.map {
-        MatmulFactor(panels: $0.panels.start, format: $0.format, columns: $0.columns, input: $1.start)
-      },
-      groups: groups, groupRange: 0..<groups.count, panels: 0..<(rows + 31) / 32, rows: rows,
-      start: first.map { UnsafePointer($0.floats) }, startStride: startStride, y: y.floats, ldy: rows,
-      scratch: scratch?.start)
+    func factor(_ matrix: PackedMatrix, _ input: Fenced) -> MatmulFactor {
+      MatmulFactor(
+        panels: matrix.panels.start, format: matrix.format, columns: matrix.columns,
+        panelBytes: kernels.panelBytes(matrix.format, columns: matrix.columns), input: input.start)
+    }
+    groups.withView { groups in
+      kernels.matmul(
+        weights: factor(self, packed), adapter: further.map(factor), groups: groups, groupRange: 0..<groups.count,
+        panels: 0..<(rows + 31) / 32, rows: rows, start: first.map { UnsafePointer($0.floats) },
+        startStride: startStride, y: y.floats, ldy: rows, scratch: scratch?.start)
+    }
     return y.values
   }
 }

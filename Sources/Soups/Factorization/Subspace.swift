@@ -109,10 +109,13 @@ struct Subspace {
         kernels.packRows(
           .f32, type: .f32, rows: matrix + first * length, ld: length, count: rows, columns: length, range: 0..<length,
           into: panel)
-        kernels.matmul(
-          weights: MatmulFactor(panels: panel, format: .f32, columns: length, input: input.pointer), adapter: nil,
-          groups: groups, groupRange: 0..<groups.count, panels: 0..<1, rows: rows, start: nil, startStride: 0,
-          y: y + first, ldy: outputs, scratch: nil)
+        groups.withView { groups in
+          kernels.matmul(
+            weights: MatmulFactor(
+              panels: panel, format: .f32, columns: length, panelBytes: panelBytes, input: input.pointer),
+            adapter: nil, groups: groups, groupRange: 0..<groups.count, panels: 0..<1, rows: rows, start: nil,
+            startStride: 0, y: y + first, ldy: outputs, scratch: nil)
+        }
       }
     }
   }
