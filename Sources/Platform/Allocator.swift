@@ -27,6 +27,9 @@ public final class Allocator: Sendable {
   public let limit: Int?
   private let host: Host?
   private let used = Atomic<Int>(0)
+  /// The most bytes that were in use at once.
+  private let peak = Atomic<Int>(0)
+  private let kept = KeptBlocks()
 
   public init(limit: Int?, host: Host?) {
     self.limit = limit
@@ -51,9 +54,7 @@ public final class Allocator: Sendable {
         pointer = nil
       }
     } else {
-      let huge = byteCount >= Self.hugePage
-      if posix_memalign(&pointer, huge ? Self.hugePage : alignment, byteCount) != 0 { pointer = nil }
-      if huge, let pointer { madvise(pointer, byteCount, 14 /* MADV_HUGEPAGE */) }
+      pointer = byteCount >= Self.hugePage ? huge(byteCount) : Self.system(byteCount, alignment)
     }
     guard let pointer else {
       used.wrappingSubtract(byteCount, ordering: .relaxed)
@@ -63,18 +64,36 @@ public final class Allocator: Sendable {
     return pointer
   }
 
+  private func huge(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+    if let block = kept.take(byteCount) { return block }
+    if let block = Self.system(byteCount, Self.hugePage) {
+      madvise(block, byteCount, 14 /* MADV_HUGEPAGE */)
+      return block
+    }
+    kept.release()
+    return Self.system(byteCount, Self.hugePage)
+  }
+
+  private static func system(_ byteCount: Int, _ alignment: Int) -> UnsafeMutableRawPointer? {
+    var pointer: UnsafeMutableRawPointer?
+    return posix_memalign(&pointer, alignment, byteCount) == 0 ? pointer : nil
+  }
+
   /// Counts the bytes, unless they are more than is left: what is refused is never counted, so that it takes nothing from
   /// other threads.
   private func book(_ byteCount: Int, _ purpose: () -> String) throws(BoneSoupError) {
     guard let limit else {
-      used.wrappingAdd(byteCount, ordering: .relaxed)
+      peak.max(used.wrappingAdd(byteCount, ordering: .relaxed).newValue, ordering: .relaxed)
       return
     }
     var before = used.load(ordering: .relaxed)
     while byteCount <= limit - min(before, limit) {
       let (booked, now) = used.weakCompareExchange(
         expected: before, desired: before + byteCount, ordering: .relaxed)
-      if booked { return }
+      if booked {
+        peak.max(before + byteCount, ordering: .relaxed)
+        return
+      }
       before = now
     }
     throw .outOfMemory(
@@ -83,7 +102,10 @@ public final class Allocator: Sendable {
   }
 
   func free(_ pointer: UnsafeMutableRawPointer, _ byteCount: Int) {
-    if let host { host.free(pointer, byteCount, host.context) } else { Glibc.free(pointer) }
-    used.wrappingSubtract(byteCount, ordering: .relaxed)
+    let rest = used.wrappingSubtract(byteCount, ordering: .relaxed).newValue
+    if let host { return host.free(pointer, byteCount, host.context) }
+    // Kept and used blocks together are never more than was in use at once.
+    if byteCount >= Self.hugePage, kept.keep(pointer, byteCount, limit: peak.load(ordering: .relaxed) - rest) { return }
+    Glibc.free(pointer)
   }
 }
