@@ -210,7 +210,9 @@ enum {
 };
 
 enum {
-  BSOUP_LOAD_MAP = 0, /* files are memory-mapped and used in place where the format allows */
+  BSOUP_LOAD_MAP =
+      0, /* files are memory-mapped. Weights that have the run-time format already (f32, f16, bf16) are used
+                         where they lie for the first token, then rearranged into memory as they are computed with */
   BSOUP_LOAD_COPY = 1 /* files are read into memory: they may change or vanish afterwards */
 };
 
