@@ -538,6 +538,21 @@ struct ObjectiveOptions {
   double step = 0.01;
 };
 
+/* A parameter of a merge method; `model` is the place of a model, or of a backbone in a soup, and −1 all. */
+struct Setting {
+  std::string name;
+  std::vector<double> values; /* one, or a gradient over the layers */
+  std::string filter = {};    /* only tensors whose names contain it */
+  int32_t model = -1;
+};
+
+/* How folded blends are made where it is not by the plain sum. */
+struct Method {
+  std::string name;
+  std::vector<Setting> settings = {};
+  uint64_t seed = 0;
+};
+
 /* At most one of named, preference, coefficients, preset; what is empty is not given. */
 struct BlendOptions {
   std::vector<std::pair<std::string, double>> named = {};
@@ -550,6 +565,7 @@ struct BlendOptions {
   bool background = false;
   const Cancel *cancel = nullptr;
   Progress progress = nullptr; /* in the background: on a thread of the library; Blend::wait throws what it throws */
+  std::optional<Method> method = std::nullopt; /* nothing: as the soup says */
 };
 
 struct SamplingOptions {
@@ -705,9 +721,48 @@ private:
   }
 };
 
+/* Settings as the C API takes them; what they point to is the caller's. */
+inline std::vector<bsoup_merge_parameter> merge_parameters(const std::vector<Setting> &settings) {
+  std::vector<bsoup_merge_parameter> parameters;
+  for (const Setting &setting : settings)
+    parameters.push_back({setting.name.c_str(), setting.filter.empty() ? nullptr : setting.filter.c_str(),
+                          setting.values.data(), static_cast<uint32_t>(setting.values.size()), setting.model});
+  return parameters;
+}
+
+inline std::optional<Error> settings_refusal(const std::vector<Setting> &settings) {
+  for (const Setting &setting : settings) {
+    if (has_nul(setting.name) || has_nul(setting.filter))
+      return nul_error("a parameter of a method");
+    if (!fits(setting.values.size()))
+      return too_many_error("values");
+  }
+  return fits(settings.size()) ? std::nullopt : std::optional<Error>(too_many_error("parameters"));
+}
+
+inline std::optional<Error> method_refusal(const Method &method) {
+  return has_nul(method.name) ? nul_error("a method's name") : settings_refusal(method.settings);
+}
+
+/* `method` outlives it. */
+struct MethodCall {
+  std::vector<bsoup_merge_parameter> parameters;
+  bsoup_method_options options;
+
+  explicit MethodCall(const Method &method) : parameters(merge_parameters(method.settings)) {
+    bsoup_method_options_init(&options, sizeof options);
+    options.name = method.name.c_str();
+    options.parameters = parameters.data();
+    options.parameter_count = static_cast<uint32_t>(parameters.size());
+    options.seed = method.seed;
+  }
+  MethodCall(const MethodCall &) = delete;
+};
+
 struct BlendCall : std::enable_shared_from_this<BlendCall> {
   BlendOptions given;
   std::vector<bsoup_named_value> named;
+  std::optional<MethodCall> method;
   Watch watch;
   std::shared_ptr<Keep> keep;
   bsoup_blend_options options;
@@ -731,6 +786,8 @@ struct BlendCall : std::enable_shared_from_this<BlendCall> {
     options.cancel = handle_of(given.cancel);
     options.progress = watch.progress ? progress : nullptr;
     options.progress_context = this;
+    if (given.method)
+      options.method = &method.emplace(*given.method).options;
   }
   BlendCall(const BlendCall &) = delete;
 
@@ -743,7 +800,7 @@ struct BlendCall : std::enable_shared_from_this<BlendCall> {
     if (!fits(given.named.size()) || !fits(given.preference.size()) || !fits(given.coefficients.size()) ||
         !fits(given.layer_multipliers.size()))
       return too_many_error("values");
-    return std::nullopt;
+    return given.method ? method_refusal(*given.method) : std::nullopt;
   }
 
 private:
@@ -1327,6 +1384,16 @@ public:
     return detail::result(bsoup_soup_set_guard(get(), max_abs_coefficient, static_cast<uint32_t>(on_violation)));
   }
 
+  /* Nothing is the plain sum. */
+  Result<void> try_set_method(const std::optional<Method> &method) {
+    if (!method)
+      return detail::result(bsoup_soup_set_method(get(), nullptr));
+    if (std::optional<Error> refusal = detail::method_refusal(*method))
+      return std::move(*refusal);
+    const detail::MethodCall call(*method);
+    return detail::result(bsoup_soup_set_method(get(), &call.options));
+  }
+
   Result<Blend> try_blend(const BlendOptions &options = {}) const {
     auto call = std::make_shared<detail::BlendCall>(options);
     if (std::optional<Error> refusal = call->refusal())
@@ -1537,6 +1604,7 @@ public:
   void set_guard(double max_abs_coefficient, OnViolation on_violation) {
     try_set_guard(max_abs_coefficient, on_violation).value();
   }
+  void set_method(const std::optional<Method> &method) { try_set_method(method).value(); }
   Blend blend(const BlendOptions &options = {}) const { return try_blend(options).value(); }
   uint64_t blend_memory(const BlendOptions &options = {}) const { return try_blend_memory(options).value(); }
   Solution solve(const BlendOptions &options = {}) const { return try_solve(options).value(); }
@@ -1574,6 +1642,124 @@ private:
 
   detail::Handle<bsoup_soup, bsoup_soup_free, std::shared_ptr<detail::Keep>> handle_;
 };
+
+/* ---------------------------------------------------------------------------------------------------------------------
+ * Merging files
+ */
+
+struct MergeOptions {
+  std::string method = {}; /* with merge_block: what the card calls it */
+  std::vector<std::string> models = {};
+  std::string base = {}; /* empty: none */
+  std::vector<Setting> settings = {};
+  Format format = Format::default_;
+  uint64_t seed = 0;
+  uint64_t shard_size = 0;
+  bool sync = true;
+  bool hash_files = false;
+  Callback<const bsoup_merge_block &> merge_block = nullptr; /* any thread, several at once */
+  const Cancel *cancel = nullptr;
+  Callback<const bsoup_merge_progress &> progress = nullptr;
+};
+
+namespace detail {
+
+/* A merge's options as the C API takes them; `given` outlives it. */
+struct MergeCall {
+  const MergeOptions &given;
+  std::vector<const char *> models;
+  std::vector<bsoup_merge_parameter> parameters;
+  Guard guard;
+  bsoup_merge_options options;
+
+  explicit MergeCall(const MergeOptions &wanted) : given(wanted), parameters(merge_parameters(wanted.settings)) {
+    for (const std::string &path : given.models)
+      models.push_back(path.c_str());
+    bsoup_merge_options_init(&options, sizeof options);
+    options.format = static_cast<uint32_t>(given.format);
+    options.method = given.method.empty() ? nullptr : given.method.c_str();
+    options.base = given.base.empty() ? nullptr : given.base.c_str();
+    options.models = models.data();
+    options.model_count = static_cast<uint32_t>(models.size());
+    options.parameters = parameters.data();
+    options.parameter_count = static_cast<uint32_t>(parameters.size());
+    options.seed = given.seed;
+    options.shard_size = given.shard_size;
+    options.skip_sync = !given.sync;
+    options.hash_files = given.hash_files;
+    options.merge_block = given.merge_block ? block : nullptr;
+    options.block_context = this;
+    options.cancel = handle_of(given.cancel);
+    options.progress = given.progress ? progress : nullptr;
+    options.progress_context = this;
+  }
+  MergeCall(const MergeCall &) = delete;
+
+  std::optional<Error> refusal(const std::string &path) const {
+    if (has_nul(path) || has_nul(given.base) || has_nul(given.method))
+      return nul_error("a path, or the method's name,");
+    for (const std::string &model : given.models)
+      if (has_nul(model))
+        return nul_error("a model's path");
+    if (!fits(given.models.size()))
+      return too_many_error("models");
+    return settings_refusal(given.settings);
+  }
+
+  static int32_t block(const bsoup_merge_block *block, void *context) noexcept {
+    auto &self = *static_cast<MergeCall *>(context);
+    return self.guard.run([&] { return self.given.merge_block(*block); });
+  }
+  static int32_t progress(const bsoup_merge_progress *progress, void *context) noexcept {
+    auto &self = *static_cast<MergeCall *>(context);
+    return self.guard.run([&] { return self.given.progress(*progress); });
+  }
+};
+
+} // namespace detail
+
+inline Result<void> try_merge_files(const std::string &path, const MergeOptions &options, const Engine &engine = {}) {
+  detail::MergeCall call(options);
+  if (std::optional<Error> refusal = call.refusal(path))
+    return std::move(*refusal);
+  std::optional<Error> error;
+  if (bsoup_status status = bsoup_merge_files(engine.get(), path.c_str(), &call.options))
+    error = detail::last_error(status);
+  call.guard.rethrow();
+  return error ? Result<void>(std::move(*error)) : Result<void>();
+}
+
+inline Result<bsoup_merge_info> try_merge_plan(const MergeOptions &options, const Engine &engine = {}) {
+  detail::MergeCall call(options);
+  if (std::optional<Error> refusal = call.refusal({}))
+    return std::move(*refusal);
+  bsoup_merge_info info = {};
+  info.struct_size = sizeof info;
+  if (bsoup_status status = bsoup_merge_plan(engine.get(), &call.options, &info))
+    return detail::last_error(status);
+  return info;
+}
+
+/* Every merge method. */
+inline std::vector<bsoup_method_info> methods() {
+  std::vector<bsoup_method_info> found;
+  bsoup_method_info info = {};
+  info.struct_size = sizeof info;
+  while (bsoup_method_get_info(static_cast<uint32_t>(found.size()), &info) == BSOUP_OK) {
+    found.push_back(info);
+    info.struct_size = sizeof info;
+  }
+  return found;
+}
+
+#if BONESOUP_EXCEPTIONS
+inline void merge_files(const std::string &path, const MergeOptions &options, const Engine &engine = {}) {
+  try_merge_files(path, options, engine).value();
+}
+inline bsoup_merge_info merge_plan(const MergeOptions &options, const Engine &engine = {}) {
+  return try_merge_plan(options, engine).value();
+}
+#endif
 
 } // inline namespace
 } // namespace bonesoup

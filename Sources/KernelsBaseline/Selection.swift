@@ -112,33 +112,64 @@ func keepPacked(_ x: UnsafeMutablePointer<Float>, _ bits: UnsafePointer<UInt16>,
 }
 
 /// Keeps element i where words[i] < limits[rank of |x[i]| in the row, ascending; equals by their index] (DELLA, arXiv
-/// 2406.11617). Least significant digit first radix sort of magnitude and index, four passes of a byte.
+/// 2406.11617).
 ///
 /// - Parameter scratch: 2·count numbers. `count` is below 2^32.
 func pruneRow(
   _ x: UnsafeMutablePointer<Float>, _ count: Int, _ words: UnsafePointer<UInt32>, _ limits: UnsafePointer<UInt32>,
   _ scratch: UnsafeMutablePointer<UInt64>
 ) {
+  fillRecords(x, count, scratch)
+  sortRecords(scratch, count, from: 47, digits: 2)
+  if !insertNear(scratch, count) {
+    fillRecords(x, count, scratch)
+    sortRecords(scratch, count, from: 32, digits: 4)
+  }
+  var i = 0
+  while i < count {
+    let index = Int(truncatingIfNeeded: scratch[i] & 0xffff_ffff)
+    if words[index] >= limits[i] { x[index] = 0 }
+    i &+= 1
+  }
+}
+
+/// The magnitude's bits above the index.
+@inline(__always)
+private func fillRecords(_ x: UnsafePointer<Float>, _ count: Int, _ records: UnsafeMutablePointer<UInt64>) {
+  var i = 0
+  while i < count {
+    records[i] = UInt64(x[i].bitPattern & 0x7fff_ffff) << 32 | UInt64(truncatingIfNeeded: i)
+    i &+= 1
+  }
+}
+
+/// Radix sort by an even number of bytes, the first at bit `first`, the least significant first; equals stay in order. The
+/// memory after the records is used too.
+@inline(__always)
+private func sortRecords(
+  _ records: UnsafeMutablePointer<UInt64>, _ count: Int, from first: UInt64, digits: Int
+) {
   withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 1024) { counts in
     guard let histogram = counts.baseAddress else { return }
     var i = 0
-    while i < 1024 {
+    while i < 256 &* digits {
       histogram[i] = 0
       i &+= 1
     }
     i = 0
     while i < count {
-      let bits = x[i].bitPattern & 0x7fff_ffff
-      scratch[i] = UInt64(bits) << 32 | UInt64(truncatingIfNeeded: i)
-      histogram[Int(bits & 0xff)] &+= 1
-      histogram[256 &+ Int(bits >> 8 & 0xff)] &+= 1
-      histogram[512 &+ Int(bits >> 16 & 0xff)] &+= 1
-      histogram[768 &+ Int(bits >> 24)] &+= 1
+      var bits = records[i] >> first
+      var digit = 0
+      while digit < digits {
+        histogram[256 &* digit &+ Int(truncatingIfNeeded: bits & 0xff)] &+= 1
+        bits >>= 8
+        digit &+= 1
+      }
       i &+= 1
     }
-    var (source, target) = (scratch, scratch + count)
+    var (source, target) = (records, records + count)
     var digit = 0
-    while digit < 4 {
+    while digit < digits {
       let places = histogram + digit &* 256
       var sum: UInt32 = 0
       var value = 0
@@ -148,7 +179,7 @@ func pruneRow(
         sum = next
         value &+= 1
       }
-      let shift = UInt64(32 &+ 8 &* digit)
+      let shift = first &+ 8 &* UInt64(truncatingIfNeeded: digit)
       i = 0
       while i < count {
         let record = source[i]
@@ -160,11 +191,23 @@ func pruneRow(
       (source, target) = (target, source)
       digit &+= 1
     }
-    i = 0
-    while i < count {
-      let index = Int(truncatingIfNeeded: source[i] & 0xffff_ffff)
-      if words[index] >= limits[i] { x[index] = 0 }
-      i &+= 1
-    }
   }
+}
+
+/// Finishes a sort by the upper 16 bits: few records share them, as a rule. False where some record has far to go.
+@inline(__always)
+private func insertNear(_ records: UnsafeMutablePointer<UInt64>, _ count: Int) -> Bool {
+  var i = 1
+  while i < count {
+    let record = records[i]
+    var place = i
+    while place > 0, records[place &- 1] > record {
+      records[place] = records[place &- 1]
+      place &-= 1
+    }
+    records[place] = record
+    if i &- place > 64 { return false }
+    i &+= 1
+  }
+  return true
 }

@@ -153,7 +153,7 @@ import Testing
     (#"{"a": 1, "torch_dtype": "float32" }"#, #"{"a": 1, "torch_dtype": "bfloat16" }"#),
     (#"{"dtype":"float16","torch_dtype":"float16"}"#, #"{"dtype":"bfloat16","torch_dtype":"bfloat16"}"#),
     (#"{"a":{"dtype":"x"}}"#, "{\n  \"torch_dtype\": \"bfloat16\"," + #""a":{"dtype":"x"}}"#),
-    (#"{"dtype": null}"#, #"{"dtype": null}"#), ("{}", "{\n  \"torch_dtype\": \"bfloat16\"}"),
+    (#"{"dtype": null}"#, #"{"dtype": "bfloat16"}"#), ("{}", "{\n  \"torch_dtype\": \"bfloat16\"}"),
   ])
   func configIsTakenOverWithItsType(config: String, expected: String) throws {
     try temporary.write("source/config.json", config)
