@@ -1,0 +1,305 @@
+"""Merging files: every method against the committed statements, mergekit's YAML, progress, interruptions."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import random
+import signal
+import struct
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+import bonesoup
+from bonesoup import Setting
+from bonesoup.cli import main
+from bonesoup.merge_config import read_config
+from support import FIXTURES
+
+MERGES = FIXTURES / "merges"
+CASES: list[dict[str, Any]] = json.loads((MERGES / "cases.json").read_text())
+
+
+def tensors(path: pathlib.Path) -> dict[str, tuple[float, ...]]:
+    """Return the F32 tensors of a safetensors file."""
+    data = path.read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    found = {}
+    for name, entry in json.loads(data[8:start]).items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            found[name] = struct.unpack(f"<{(end - begin) // 4}f", data[start + begin : start + end])
+    return found
+
+
+def distance(values: tuple[float, ...], wanted: tuple[float, ...]) -> float:
+    assert len(values) == len(wanted)
+    lost = sum((a - b) ** 2 for a, b in zip(values, wanted))
+    return float((lost / sum(b * b for b in wanted)) ** 0.5)
+
+
+def settings(case: dict[str, Any]) -> list[Setting]:
+    found: list[Setting] = []
+    for name, value in case["parameters"].items():
+        if isinstance(value, list):
+            found += [Setting(name, part, model=model) for model, part in enumerate(value)]
+        else:
+            found.append(Setting(name, float(value)))
+    return found
+
+
+def base_of(case: dict[str, Any]) -> pathlib.Path | None:
+    return MERGES / "base" if case["base"] else None
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["name"]))
+def test_methods_are_their_statements(case: dict[str, Any], tmp_path: pathlib.Path) -> None:
+    models = [MERGES / f"tune{index}" for index in range(case["models"])]
+    out = tmp_path / "out"
+    plan = bonesoup.merge(
+        models,
+        out,
+        method=case["method"],
+        base=base_of(case),
+        settings=settings(case),
+        format="f32",
+        seed=case["seed"],
+        sync=False,
+    )
+    assert plan.tensor_count == 6 and plan.peak_memory > 0 and len(plan.fingerprint) == 64
+    expected = tensors(MERGES / "expected.safetensors")
+    bound = 2e-4 if case["method"] in ("iso_c", "tsv", "knots") else 1e-6
+    for name, values in tensors(out / "model.safetensors").items():
+        assert distance(values, expected[f"{case['name']}/{name}"]) < bound, name
+
+
+def test_every_method_has_a_case_and_says_what_it_takes() -> None:
+    listed = bonesoup.methods()
+    assert {method.name for method in listed} == {case["method"] for case in CASES}
+    ties = next(method for method in listed if method.name == "ties")
+    assert (ties.base, ties.models[0], ties.negative, ties.for_soups) == ("required", 1, "signed", True)
+    density = next(parameter for parameter in ties.parameters if parameter.name == "density")
+    assert (density.default, density.minimum, density.maximum, density.per_model) == (1.0, 0.0, 1.0, True)
+    assert next(parameter for parameter in ties.parameters if parameter.name == "weight").default is None
+
+
+def test_a_method_of_ones_own_sees_every_element(tmp_path: pathlib.Path) -> None:
+    seen = []
+
+    def largest(block: bonesoup.MergeBlock) -> None:
+        assert block.base is not None and block.weights == (1.0, 2.0)
+        for index in range(len(block.result)):
+            block.result[index] = max(model[index] for model in block.models)
+        seen.append(len(block.result))
+
+    models = [MERGES / "tune1", MERGES / "tune2"]
+    bonesoup.merge(
+        models,
+        tmp_path / "out",
+        method=largest,
+        base=MERGES / "base",
+        settings=[Setting("weight", 2.0, model=1)],
+        format="f32",
+    )
+    merged = tensors(tmp_path / "out" / "model.safetensors")
+    assert sum(seen) == sum(map(len, merged.values()))
+    last = tensors(MERGES / "tune2" / "model.safetensors")
+    assert all(value >= other - 1e-6 for name in merged for value, other in zip(merged[name], last[name]))
+
+    def broken(block: bonesoup.MergeBlock) -> None:
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        bonesoup.merge(models, tmp_path / "other", method=broken)
+    assert not (tmp_path / "other").exists()
+
+
+def yaml_file(tmp_path: pathlib.Path, **document: Any) -> str:
+    path = tmp_path / "config.yml"
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+def test_mergekits_yaml_is_read(tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("yaml")
+    path = tmp_path / "config.yml"
+    path.write_text(
+        f"""
+merge_method: ties
+base_model: {MERGES}/base
+models:
+  - model: {MERGES}/tune0
+    parameters:
+      weight: [0.1, 0.9]
+      density: 1e-1
+  - model: {{model: {{path: {MERGES}/tune1}}}}
+    parameters:
+      weight:
+        - filter: mlp
+          value: 0.5
+        - value: 1
+parameters: {{normalize: true, int8_mask: true}}
+dtype: float32
+out_dtype: bfloat16
+"""
+    )
+    config = read_config(str(path))
+    assert (config.method, config.format, config.base) == ("ties", "bf16", f"{MERGES}/base")
+    assert config.settings == (
+        Setting("weight", [0.1, 0.9], None, 0),
+        Setting("density", 0.1, None, 0),
+        Setting("weight", 0.5, "mlp", 1),
+        Setting("weight", 1.0, None, 1),
+        Setting("normalize", 1.0),
+        Setting("int8_mask", 1.0),
+    )
+    assert main(["merge", str(path), str(tmp_path / "out"), "--no-sync"]) == 0
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["torch_dtype"] == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("document", "status"),
+    [
+        ({"merge_method": "ties"}, bonesoup.MalformedError),
+        ({"merge_method": "ties", "slices": []}, bonesoup.UnsupportedError),
+        ({"merge_method": "ties", "models": [{"model": "nowhere"}]}, bonesoup.NotFoundError),
+        ({"merge_method": "ties", "models": [{"model": "."}], "dtype": "int8"}, bonesoup.UnsupportedError),
+        ({"merge_method": "ties", "models": [{"model": "."}], "parameters": {"t": "x"}}, bonesoup.MalformedError),
+        ({"models": [{"model": "."}]}, bonesoup.MalformedError),
+        ({"merge_method": "ties", "models": [{"model": "."}], "heat": 1}, bonesoup.UnsupportedError),
+    ],
+)
+def test_wrong_yaml_is_refused(document: dict[str, Any], status: type[Exception], tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("yaml")
+    with pytest.raises(status):
+        read_config(yaml_file(tmp_path, **document))
+
+
+def test_the_command_lists_methods(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods", "dare_ties"]) == 0
+    assert "density" in capsys.readouterr().out
+    assert main(["methods", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["methods"]) == len(bonesoup.methods())
+    assert main(["methods", "stir"]) == 3
+
+
+def large_model(folder: pathlib.Path, value: float, size: int = 1 << 23) -> pathlib.Path:
+    """Write a model of two tensors, `size` bytes of them."""
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    half = size // 2
+    header = json.dumps(
+        {
+            f"model.layers.{index}.mlp.up_proj.weight": {
+                "dtype": "F32",
+                "shape": [half // 1024, 256],
+                "data_offsets": [index * half, (index + 1) * half],
+            }
+            for index in range(2)
+        }
+    ).encode()
+    header += b" " * (-len(header) % 8)
+    block = struct.pack("<f", value) * (size // 4)
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + block)
+    return folder
+
+
+def test_progress_has_rate_and_time_left_and_false_cancels(tmp_path: pathlib.Path) -> None:
+    models = [large_model(tmp_path / "a", 1.0, 1 << 27), large_model(tmp_path / "b", 3.0, 1 << 27)]
+    weights = [Setting("weight", 1.0)]
+    seen: list[bonesoup.MergeProgress] = []
+    bonesoup.merge(models, tmp_path / "out", method="linear", settings=weights, sync=False, progress=seen.append)
+    assert seen[-1].share == 1 and seen[-1].bytes_per_second > 0 and seen[-1].seconds_left == 0
+    assert [item.share for item in seen] == sorted(item.share for item in seen)
+    with pytest.raises(bonesoup.CancelledError):
+        bonesoup.merge(models, tmp_path / "no", method="linear", settings=weights, progress=lambda progress: False)
+    cancel = bonesoup.Cancel()
+    cancel.request()
+    with pytest.raises(bonesoup.CancelledError):
+        bonesoup.merge(models, tmp_path / "no", method="linear", settings=weights, cancel=cancel)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "out"]
+
+
+def test_a_budget_below_the_plan_is_refused_and_the_plan_is_enough(tmp_path: pathlib.Path) -> None:
+    models = [large_model(tmp_path / "a", 1.0), large_model(tmp_path / "b", 3.0)]
+    how: dict[str, Any] = {"method": "ties", "base": models[0], "settings": [Setting("weight", 1.0)]}
+    how["settings"].append(Setting("density", 0.5))
+    with bonesoup.Engine(2) as engine:
+        peak = bonesoup.merge(models[1:], None, engine=engine, **how).peak_memory
+    with bonesoup.Engine(2, memory_budget=peak) as engine:
+        bonesoup.merge(models[1:], tmp_path / "out", engine=engine, sync=False, **how)
+        assert engine.memory == 0
+    with bonesoup.Engine(2, memory_budget=peak // 2) as engine, pytest.raises(bonesoup.OutOfMemoryError):
+        bonesoup.merge(models[1:], tmp_path / "no", engine=engine, **how)
+
+
+@pytest.mark.parametrize("method", ["linear", "ties"])
+def test_a_killed_merge_leaves_the_target_absent_or_whole(method: str, tmp_path: pathlib.Path) -> None:
+    models = [large_model(tmp_path / name, value, 1 << 26) for name, value in (("a", 1.0), ("b", 3.0))]
+    out = tmp_path / "out"
+    program = (
+        "import sys, bonesoup\n"
+        "from bonesoup import Setting\n"
+        "models, out, method = sys.argv[1:3], sys.argv[3], sys.argv[4]\n"
+        "density = [Setting('density', 0.5)] if method == 'ties' else []\n"
+        "print(flush=True)\n"
+        "bonesoup.merge(models, out, method=method, base=models[0] if density else None,\n"
+        "               settings=[Setting('weight', 1.0), *density])\n"
+    )
+    command = [sys.executable, "-c", program, *map(str, models), str(out), method]
+    chance = random.Random(2026)
+    for _ in range(10):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            time.sleep(chance.uniform(0, 0.3))
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+        if out.exists():
+            # It was faster than the signal: whole, then, and out of the way for the next round.
+            assert len(tensors(out / "model.safetensors")) == 2
+            for path in out.iterdir():
+                path.unlink()
+            out.rmdir()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    # TIES keeps half of an equal change.
+    expected = {2.0} if method == "linear" else {1.0, 3.0}
+    assert {value for values in tensors(out / "model.safetensors").values() for value in values} == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "out"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: pathlib.Path) -> None:
+    models = [large_model(tmp_path / "a", 1.0), large_model(tmp_path / "b", 3.0)]
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("mounting is not allowed here")
+    try:
+        with pytest.raises(bonesoup.FileReadError, match="free|full"):
+            bonesoup.merge(models, disk / "out", method="linear", settings=[Setting("weight", 1.0)])
+        assert not list(disk.iterdir())
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_blends_by_a_method_are_folded_and_another_blend() -> None:
+    with bonesoup.Soup.open(FIXTURES / "soups" / "llama3-full") as soup:
+        plain = soup.blend(coefficients=[1.5, -0.5])
+        method = bonesoup.MethodChoice("ties", (Setting("density", 0.5),))
+        trimmed = soup.blend(coefficients=[1.5, -0.5], method=method)
+        assert plain.info.kind == trimmed.info.kind == "folded"
+        assert plain.info.fingerprint != trimmed.info.fingerprint
+        soup.set_method(method)
+        assert soup.blend(coefficients=[1.5, -0.5]).info.fingerprint == trimmed.info.fingerprint
+        assert soup.blend(coefficients=[1.5, -0.5], method="linear").info.fingerprint == plain.info.fingerprint
+        with pytest.raises(bonesoup.UnsupportedError, match="for files"):
+            soup.set_method("slerp")
+        with pytest.raises(bonesoup.InvalidArgumentError, match="leave weight out"):
+            soup.set_method(bonesoup.MethodChoice("ties", (Setting("weight", 1.0),)))
