@@ -4,8 +4,10 @@
 /* System calls that Swift's Glibc module does not show. */
 
 #include <stdint.h>
+#if __has_include(<sys/syscall.h>)
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
 
 /* Has the kernel begin to write a range of a file to the disk, and does not wait. */
 static inline void bsp_begin_sync(int descriptor, int64_t offset, int64_t count) {
