@@ -11,7 +11,8 @@ from typing import Any
 from bonesoup.cli import options as common
 from bonesoup.cli.licence import licence
 
-_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
+# Of a weight, scales included; the embedding is in q8_0 where the rest is in q4_0.
+_BYTES = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q8_128": 130 / 128, "q4_0": 18 / 32}
 
 
 def declare(commands: Any) -> None:
@@ -32,7 +33,9 @@ def run(options: argparse.Namespace) -> int:
     folder = base_folder(options.soup)
     for backbone in backbones:
         backbone["licence"] = licence(common.soup_folder(options.soup) / backbone["path"])
-    facts["memory_by_format"] = {name: facts["parameters"] * size for name, size in _BYTES.items()}
+    sizes = {name: facts["parameters"] * size for name, size in _BYTES.items()}
+    sizes["q4_0"] += facts["vocabulary"] * facts["hidden"] * (_BYTES["q8_0"] - _BYTES["q4_0"])
+    facts["memory_by_format"] = {name: round(size) for name, size in sizes.items()}
     facts["licence"] = licence(folder)
     facts["files"] = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()}
     facts |= {"objectives": objectives, "backbones": backbones, "presets": presets}
