@@ -165,7 +165,8 @@ typedef int32_t (*bsoup_progress_fn)(double share, void *context);
 typedef struct bsoup_engine_options {
   uint32_t struct_size;
   uint32_t thread_count;      /* threads of one decode, the caller's included; 0: one per CPU of the affinity mask */
-  uint64_t memory_budget;     /* bytes of large memory at once (weights that are copied, KV, folds); 0: no limit */
+  uint64_t memory_budget;     /* bytes of large memory at once (weights that are rearranged or copied, KV, folds); 0: no
+                                 limit. Weights are rearranged only as far as that leaves as much again */
   const uint32_t *cpus;       /* CPU numbers to pin the pool's threads to; NULL: not pinned */
   uint32_t cpu_count;         /* of `cpus` */
   uint32_t spin_microseconds; /* how long an idle thread spins before it parks; default 50 */
@@ -213,7 +214,8 @@ enum {
   BSOUP_LOAD_MAP =
       0, /* files are memory-mapped. Weights that have the run-time format already (f32, f16, bf16) are used
                          where they lie for the first token, then rearranged into memory as they are computed with */
-  BSOUP_LOAD_COPY = 1 /* files are read into memory: they may change or vanish afterwards */
+  BSOUP_LOAD_COPY = 1 /* files are read into memory, and stay there beside the weights in their run-time form: they may
+                         change or vanish afterwards */
 };
 
 enum {

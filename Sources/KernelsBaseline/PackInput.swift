@@ -111,8 +111,10 @@ private func packBlocks<Panel: BlockPanel>(
         let most = magnitude(source, columns)
         // NaN, and infinity, which no scale can hold.
         let isFinite = most < .infinity
-        scale = isFinite ? most / 127 : .nan
-        let inverse = isFinite && most > 0 ? 127 / most : 0
+        // Below, the inverse would be infinite.
+        let isGreat = most > 0x1p-100
+        scale = isFinite ? isGreat ? most / 127 : 0 : .nan
+        let inverse = isFinite && isGreat ? 127 / most : 0
         total = quantise(source, columns, Panel.length, inverse, target + 4 &* token, 4 &* width)
       } else {
         var word = 0

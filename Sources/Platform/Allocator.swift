@@ -55,6 +55,10 @@ public final class Allocator: Sendable {
       }
     } else {
       pointer = byteCount >= Self.hugePage ? huge(byteCount) : Self.system(byteCount, alignment)
+      if pointer == nil {
+        kept.release()
+        pointer = Self.system(byteCount, byteCount >= Self.hugePage ? Self.hugePage : alignment)
+      }
     }
     guard let pointer else {
       used.wrappingSubtract(byteCount, ordering: .relaxed)
@@ -66,18 +70,20 @@ public final class Allocator: Sendable {
 
   private func huge(_ byteCount: Int) -> UnsafeMutableRawPointer? {
     if let block = kept.take(byteCount) { return block }
-    if let block = Self.system(byteCount, Self.hugePage) {
-      madvise(block, byteCount, 14 /* MADV_HUGEPAGE */)
-      return block
-    }
-    kept.release()
-    return Self.system(byteCount, Self.hugePage)
+    // Kept and used blocks together are never more than was in use at once.
+    if kept.byteCount + bytesInUse > peak.load(ordering: .relaxed) { kept.release() }
+    guard let block = Self.system(byteCount, Self.hugePage) else { return nil }
+    madvise(block, byteCount, 14 /* MADV_HUGEPAGE */)
+    return block
   }
 
   private static func system(_ byteCount: Int, _ alignment: Int) -> UnsafeMutableRawPointer? {
     var pointer: UnsafeMutableRawPointer?
     return posix_memalign(&pointer, alignment, byteCount) == 0 ? pointer : nil
   }
+
+  /// Whether this much can be taken and as much again be left.
+  public func hasAmpleRoom(_ byteCount: Int) -> Bool { limit.map { byteCount <= ($0 - bytesInUse) / 2 } ?? true }
 
   /// Counts the bytes, unless they are more than is left: what is refused is never counted, so that it takes nothing from
   /// other threads.
@@ -104,7 +110,6 @@ public final class Allocator: Sendable {
   func free(_ pointer: UnsafeMutableRawPointer, _ byteCount: Int) {
     let rest = used.wrappingSubtract(byteCount, ordering: .relaxed).newValue
     if let host { return host.free(pointer, byteCount, host.context) }
-    // Kept and used blocks together are never more than was in use at once.
     if byteCount >= Self.hugePage, kept.keep(pointer, byteCount, limit: peak.load(ordering: .relaxed) - rest) { return }
     Glibc.free(pointer)
   }

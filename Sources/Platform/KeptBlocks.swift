@@ -7,13 +7,16 @@ import Glibc
 final class KeptBlocks: @unchecked Sendable {
   private let lock = Lock()
   private var blocks: [Int: [UnsafeMutableRawPointer]] = [:]
-  private var byteCount = 0
+  private var kept = 0
+
+  var byteCount: Int { lock.withLock { kept } }
 
   /// A block of exactly this size, or nil. Its contents are arbitrary.
   func take(_ size: Int) -> UnsafeMutableRawPointer? {
     lock.withLock {
       guard let block = blocks[size]?.popLast() else { return nil }
-      byteCount -= size
+      if blocks[size]?.isEmpty ?? false { blocks[size] = nil }
+      kept -= size
       return block
     }
   }
@@ -21,9 +24,9 @@ final class KeptBlocks: @unchecked Sendable {
   /// Whether the block is kept; else it is the caller's to free.
   func keep(_ block: UnsafeMutableRawPointer, _ size: Int, limit: Int) -> Bool {
     lock.withLock {
-      guard byteCount + size <= limit else { return false }
+      guard kept + size <= limit else { return false }
       blocks[size, default: []].append(block)
-      byteCount += size
+      kept += size
       // Whole pages: the rest of the last one may belong to somebody else.
       madvise(block, size & ~0xffff, 8 /* MADV_FREE */)
       return true
@@ -35,7 +38,7 @@ final class KeptBlocks: @unchecked Sendable {
     lock.withLock {
       for list in blocks.values { for block in list { free(block) } }
       blocks = [:]
-      byteCount = 0
+      kept = 0
     }
   }
 

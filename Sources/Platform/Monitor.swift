@@ -5,17 +5,31 @@ public struct Monitor: @unchecked Sendable {
   private let token: CancelToken?
   private let abandoned: Flag?
   private let progress: ((Double) -> Bool)?
+  /// Whether a cancel was seen. It stays seen: a token may be freed, and then says no more, while some threads have left
+  /// work undone for its sake.
+  private let seen: Flag
 
   /// - Parameters:
   ///   - abandoned: raised where nobody wants the result any more, which counts as a cancel.
   ///   - progress: takes the share done, from 0 to 1; false cancels.
   public init(token: CancelToken?, abandoned: Flag? = nil, progress: ((Double) -> Bool)?) {
+    self.init(token: token, abandoned: abandoned, progress: progress, seen: Flag())
+  }
+
+  private init(token: CancelToken?, abandoned: Flag?, progress: ((Double) -> Bool)?, seen: Flag) {
     self.token = token
     self.abandoned = abandoned
     self.progress = progress
+    self.seen = seen
   }
 
-  public var isCancelled: Bool { token?.isCancelled ?? false || abandoned?.isRaised ?? false }
+  /// Once true, always true.
+  public var isCancelled: Bool {
+    if seen.isRaised { return true }
+    guard token?.isCancelled ?? false || abandoned?.isRaised ?? false else { return false }
+    seen.raise()
+    return true
+  }
 
   /// Throws where the host has cancelled.
   public func check() throws(BoneSoupError) {
@@ -31,11 +45,12 @@ public struct Monitor: @unchecked Sendable {
   }
 
   /// Looks at the same cancel, and reports nothing.
-  public var silent: Monitor { Monitor(token: token, abandoned: abandoned, progress: nil) }
+  public var silent: Monitor { Monitor(token: token, abandoned: abandoned, progress: nil, seen: seen) }
 
   /// Maps a part of the whole, as in "the second of four files": share 0…1 of it is from…to of the whole.
   public func part(from: Double, to: Double) -> Monitor {
     guard let progress else { return self }
-    return Monitor(token: token, abandoned: abandoned) { progress(from + (to - from) * $0) }
+    return Monitor(
+      token: token, abandoned: abandoned, progress: { progress(from + (to - from) * $0) }, seen: seen)
   }
 }

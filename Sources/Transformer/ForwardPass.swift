@@ -53,10 +53,12 @@ public final class ForwardPass {
 
   private func workspace(rows: Int, rankWidth: Int) throws(BoneSoupError) -> Workspace {
     if let workspace, workspace.rows >= rows, workspace.rankWidth >= rankWidth { return workspace }
-    var capacity = 1
+    // What was needed once may be needed again in turn with this.
+    var capacity = workspace?.rows ?? 1
     while capacity < rows { capacity *= 2 }
+    let width = max(workspace?.rankWidth ?? 0, rankWidth)
     workspace = nil
-    let made = try Workspace(config, rows: capacity, rankWidth: rankWidth, engine: engine)
+    let made = try Workspace(config, rows: capacity, rankWidth: width, engine: engine)
     workspace = made
     return made
   }

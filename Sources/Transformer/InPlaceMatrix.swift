@@ -33,13 +33,16 @@ final class InPlaceMatrix: @unchecked Sendable {
     return buffer.map { UnsafeRawPointer($0.pointer) }
   }
 
-  /// Room for the panels, which the caller now makes and then calls `endPacking`; nil where another pass is at it or there
-  /// is no memory for them: then the rows go on being used.
+  /// Room for the panels, which the caller now makes and then calls `endPacking`; nil where another pass is at it or the
+  /// budget has no ample room for them: then the rows go on being used.
   func beginPacking(byteCount: Int, allocator: Allocator) -> UnsafeMutableRawPointer? {
     guard state.compareExchange(expected: State.rows, desired: State.packing, ordering: .acquiring).exchanged else {
       return nil
     }
-    if buffer == nil { buffer = try? Buffer(byteCount: byteCount, allocator: allocator, purpose: tensor.name) }
+    // What sessions and folds will want of a budget comes first.
+    if buffer == nil, allocator.hasAmpleRoom(byteCount) {
+      buffer = try? Buffer(byteCount: byteCount, allocator: allocator, purpose: tensor.name)
+    }
     if let buffer { return buffer.pointer }
     state.store(State.rows, ordering: .releasing)
     return nil

@@ -49,7 +49,8 @@ final class Workspace {
     let packedBytes = WeightFormat.allCases.reduce(0) { max($0, kernels.tokenBytes($1, columns: widest)) } * places
     // Each of a layer's adapters is padded by itself: to pairs of bf16 at most, and to whole cache lines.
     let rankBytes = rankWidth == 0 ? 0 : places * 4 * (rankWidth + 2 * LinearRole.allCases.count) + 64 * 8
-    scratchBytes = ProjectionRunner.scratchBytes(columns: widest)
+    // An embedding's adapters are a product with as many columns as they have ranks.
+    scratchBytes = ProjectionRunner.scratchBytes(columns: max(widest, rankWidth))
     let sizes =
       widths.map { $0 * rows * 4 }
       + [packedBytes, rankWidth == 0 ? 0 : packedBytes, rankBytes, scratchBytes * engine.pool.threadCount]

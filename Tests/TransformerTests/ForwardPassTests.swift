@@ -95,6 +95,48 @@ import Testing
     #expect(distance < (name == "llama3-bf16" ? 1.5e-2 : 1e-2), "\(distance)")
   }
 
+  @Test(arguments: [(WeightFormat.q8_0, 0.07), (.q8_128, 0.08), (.q4_0, 0.6)], ["llama3", "qwen2", "mistral"])
+  func quantisedWeightsErrByTheirRounding(_ format: (WeightFormat, Double), _ name: String) throws {
+    let model = try FixtureModel(name, format: format.0)
+    #expect(model.weights.embedding.format == format.0.ofEnds)
+    #expect(model.weights.layers[0].down.weight.format == format.0)
+    let distance = relativeDistance(Array(try model.logits(model.tokens).joined()), Array(model.expected.joined()))
+    #expect(distance < format.1, "\(distance)")
+  }
+
+  /// Rows that lie in their file and panels made of them, by a step of one row or of many, on any number of threads.
+  @Test(arguments: WeightFormat.allCases)
+  func everyFormatHasTheSameBitsInAnySplitAndOnAnyThreads(_ format: WeightFormat) throws {
+    let plain = try FixtureModel("llama3", format: format)
+    let whole = try plain.logits(plain.tokens)
+    for (threads, cuts) in [(1, [1, 2, 3]), (2, [40]), (3, [5, 6, 30]), (2, Array(1..<64))] {
+      let model = try FixtureModel("llama3", format: format, threads: threads)
+      #expect(sameBits(try model.logits(model.tokens, cuts: cuts), whole), "\(threads) threads, \(cuts)")
+      #expect(sameBits(try model.logits(model.tokens, cuts: cuts), whole), "\(threads) threads, again")
+    }
+  }
+
+  @Test func weightsStayInTheirFileWhereThereIsNoRoomForPanels() throws {
+    let allocator = Allocator(limit: nil, host: nil)
+    let model = try FixtureModel("llama3", allocator: allocator)
+    let whole = try FixtureModel("llama3").logits(model.tokens)
+    let cache = try model.cache()
+    let pass = ForwardPass(model.config, engine: model.engine)
+    try model.run(model.tokens.prefix(1), from: 0, in: cache, pass: pass)
+    let before = allocator.bytesInUse
+    try model.run(model.tokens[1..<2], from: 1, in: cache, pass: pass)
+    #expect(allocator.bytesInUse - before >= model.weights.layers[0].down.weight.byteCount)
+    // The same with a budget that the first step filled.
+    let tight = try FixtureModel("llama3", allocator: Allocator(limit: before + 3000, host: nil))
+    let narrow = try tight.cache()
+    let other = ForwardPass(tight.config, engine: tight.engine)
+    var logits: [[Float]] = []
+    for (position, token) in tight.tokens.enumerated() {
+      logits += try tight.run([token], from: position, in: narrow, pass: other)
+    }
+    #expect(sameBits(logits, whole))
+  }
+
   @Test(arguments: ["llama3", "mistral", "qwen2-window"], [1, 3])
   func aRowsBitsDoNotDependOnItsCompany(_ name: String, _ threads: Int) throws {
     let model = try FixtureModel(name, threads: threads)
