@@ -6,20 +6,22 @@
 
 #pragma clang assume_nonnull begin
 
-typedef uint64_t bsk_u64x16 __attribute__((ext_vector_type(16)));
+typedef uint64_t bsk_u64x8 __attribute__((ext_vector_type(8)));
 
 // out[4·b + j] is word j of the block cipher at counter (first + b, c1, c2, c3) under the key (k0, k1), for b < 16.
 BSK_INLINE void bsk_philox(uint32_t first, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0, uint32_t k1,
                            uint32_t *out) {
   const bsk_u32x16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const bsk_u64x8 low = (bsk_u64x8)(0xffffffffu);
   bsk_u32x16 x0 = lane + first, x1 = (bsk_u32x16)(c1), x2 = (bsk_u32x16)(c2), x3 = (bsk_u32x16)(c3);
   for (int round = 0; round < 10; round++) {
-    bsk_u64x16 a = __builtin_convertvector(x0, bsk_u64x16) * 0xD2511F53u;
-    bsk_u64x16 b = __builtin_convertvector(x2, bsk_u64x16) * 0xCD9E8D57u;
-    x0 = __builtin_convertvector(b >> 32, bsk_u32x16) ^ x1 ^ k0;
-    x1 = __builtin_convertvector(b, bsk_u32x16);
-    x2 = __builtin_convertvector(a >> 32, bsk_u32x16) ^ x3 ^ k1;
-    x3 = __builtin_convertvector(a, bsk_u32x16);
+    // Products of 64 bits of the even lanes and of the odd ones: the instruction takes every second lane.
+    bsk_u64x8 a0 = ((bsk_u64x8)x0 & low) * 0xD2511F53u, a1 = ((bsk_u64x8)x0 >> 32) * 0xD2511F53u;
+    bsk_u64x8 b0 = ((bsk_u64x8)x2 & low) * 0xCD9E8D57u, b1 = ((bsk_u64x8)x2 >> 32) * 0xCD9E8D57u;
+    x0 = (bsk_u32x16)((b0 >> 32) | (b1 & ~low)) ^ x1 ^ k0;
+    x1 = (bsk_u32x16)((b0 & low) | (b1 << 32));
+    x2 = (bsk_u32x16)((a0 >> 32) | (a1 & ~low)) ^ x3 ^ k1;
+    x3 = (bsk_u32x16)((a0 & low) | (a1 << 32));
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }

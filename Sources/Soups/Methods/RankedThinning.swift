@@ -1,19 +1,24 @@
 import Kernels
 import Platform
 
-/// Which elements of a tensor are kept: one bit each, in blocks of rows.
+/// Which elements of a tensor are kept: one bit each, block by block.
 struct PackedMasks: Sendable {
   private let memory: Buffer
   private let stride: Int
 
-  private static func stride(_ shape: MergeShape) -> Int { (shape.blockLength(ofRows: true) + 15) / 16 }
+  private static func stride(_ shape: MergeShape, _ ofRows: Bool) -> Int {
+    (shape.blockLength(ofRows: ofRows) + 15) / 16
+  }
 
-  static func byteCount(_ shape: MergeShape) -> Int { 2 * stride(shape) * shape.blockCount(ofRows: true) }
+  static func byteCount(_ shape: MergeShape, ofRows: Bool) -> Int {
+    2 * stride(shape, ofRows) * shape.blockCount(ofRows: ofRows)
+  }
 
-  init(_ shape: MergeShape, allocator: Allocator) throws(BoneSoupError) {
-    stride = Self.stride(shape)
+  /// - Parameter ofRows: whether blocks are whole rows.
+  init(_ shape: MergeShape, ofRows: Bool, allocator: Allocator) throws(BoneSoupError) {
+    stride = Self.stride(shape, ofRows)
     memory = try Buffer(
-      byteCount: Self.byteCount(shape), allocator: allocator, purpose: "a mask of what is kept")
+      byteCount: Self.byteCount(shape, ofRows: ofRows), allocator: allocator, purpose: "a mask of what is kept")
   }
 
   private func bits(_ block: MergeTensor.Block) -> UnsafeMutablePointer<UInt16> {
@@ -61,7 +66,7 @@ struct RankedThinning {
   }
 
   func masks() throws(BoneSoupError) -> PackedMasks {
-    let masks = try PackedMasks(tensor.shape, allocator: tensor.engine.allocator)
+    let masks = try PackedMasks(tensor.shape, ofRows: true, allocator: tensor.engine.allocator)
     let length = tensor.shape.rowLength
     let limits = limits.elements(UInt32.self)
     try tensor.forBlocks(buffers: Self.buffers, ofRows: true) { (block) throws(BoneSoupError) in

@@ -31,9 +31,9 @@ struct TaskVectorMerge: Sendable {
     case .magnitude, .outliers:
       return sums
         + max(MagnitudeBands.byteCount(shape, streams: n, buffers: n + 1), shape.blockBytes(buffers: n + 2))
-    case .random: return sums + shape.blockBytes(buffers: n + 2)
+    case .random: return sums + n * PackedMasks.byteCount(shape, ofRows: false) + shape.blockBytes(buffers: n + 2)
     case .ranked:
-      return sums + n * PackedMasks.byteCount(shape) + 4 * n * shape.rowLength
+      return sums + n * PackedMasks.byteCount(shape, ofRows: true) + 4 * n * shape.rowLength
         + shape.blockBytes(buffers: max(RankedThinning.buffers, n + 2), ofRows: true)
     }
   }
@@ -53,8 +53,8 @@ struct TaskVectorMerge: Sendable {
     guard thinning != .random && thinning != .ranked || tensor.count <= 1 << 34 else {
       throw .unsupported("\(tensor.name) has \(tensor.count) elements; random words are drawn for up to 2^34")
     }
-    let kept = try choose(tensor)
-    let scales = tensor.values.flag("rescale") ? try scales(tensor, kept) : [Float](repeating: 1, count: n)
+    var kept = try choose(tensor)
+    let scales = tensor.values.flag("rescale") ? try scales(tensor, &kept) : [Float](repeating: 1, count: n)
     let weights = (0..<n).map { Float(tensor.values.number("weight", model: $0)) }
     let factors: [Float] = (0..<n).flatMap { [scales[$0], weights[$0], 1, weights[$0]] as [Float] }
     var flags: Kernels.MergeFlags = elects ? .elect : []
@@ -63,12 +63,13 @@ struct TaskVectorMerge: Sendable {
     let divisor: Float = sum.magnitude < 1e-8 ? 1 : sum
     let lambda = Float(tensor.values.number("lambda"))
     let kernels = tensor.kernels
+    let chosen = kept
     try tensor.forBlocks(buffers: n + 2, ofRows: thinning == .ranked) { (block) throws(BoneSoupError) in
       let base = block.buffer(0)
       try tensor.readBase(block, into: base)
       for model in 0..<n {
         try tensor.readDelta(model, block, base: base, into: block.buffer(model + 1))
-        thin(block.buffer(model + 1), model, block, kept[model], tensor)
+        thin(block.buffer(model + 1), model, block, chosen[model], tensor)
       }
       withDeltas(block, n) { deltas in
         kernels.mergeDeltas(
@@ -146,14 +147,23 @@ struct TaskVectorMerge: Sendable {
   }
 
   /// Σ|Δ| over Σ|what is kept of Δ|, 1 where either is next to nothing.
-  private func scales(_ tensor: MergeTensor, _ kept: [Kept]) throws(BoneSoupError) -> [Float] {
+  ///
+  /// - Parameter kept: what was drawn at random is remembered in it.
+  private func scales(_ tensor: MergeTensor, _ kept: inout [Kept]) throws(BoneSoupError) -> [Float] {
     let n = tensor.models.count
     let ofRows = thinning == .ranked
     let blocks = tensor.shape.blockCount(ofRows: ofRows)
-    func isThinned(_ model: Int) -> Bool {
-      if case .all = kept[model] { false } else { true }
-    }
+    let thinned = kept.map { if case .all = $0 { false } else { true } }
+    func isThinned(_ model: Int) -> Bool { thinned[model] }
     guard (0..<n).contains(where: isThinned) else { return [Float](repeating: 1, count: n) }
+    var masks = [PackedMasks?](repeating: nil, count: n)
+    for model in 0..<n {
+      if case .below = kept[model] {
+        masks[model] = try PackedMasks(tensor.shape, ofRows: ofRows, allocator: tensor.engine.allocator)
+      }
+    }
+    let drawn = masks
+    let chosen = kept
     let memory = try Buffer(
       of: Double.self, count: 2 * n * blocks, allocator: tensor.engine.allocator, purpose: "sums of magnitudes")
     defer { withExtendedLifetime(memory) {} }
@@ -165,9 +175,13 @@ struct TaskVectorMerge: Sendable {
         let x = block.buffer(model + 1)
         try tensor.readDelta(model, block, base: base, into: x)
         sums[(2 * model) * blocks + block.index] = tensor.kernels.magnitudeSum(x, count: block.count)
-        thin(x, model, block, kept[model], tensor)
+        thin(x, model, block, chosen[model], tensor)
+        drawn[model]?.set(from: x, block: block, kernels: tensor.kernels)
         sums[(2 * model + 1) * blocks + block.index] = tensor.kernels.magnitudeSum(x, count: block.count)
       }
+    }
+    for model in 0..<n {
+      if let mask = masks[model] { kept[model] = .masked(mask) }
     }
     return (0..<n).map { model in
       guard isThinned(model) else { return 1 }
