@@ -33,7 +33,9 @@ func module(_ name: String, _ dependencies: [String], _ settings: [SwiftSetting]
     swiftSettings: warningsAreErrors + settings)
 }
 
-func readme(_ name: String) -> [String] { name.hasPrefix("KernelsAVX") ? [] : name == "Soups" ? ["README.md", "Methods/README.md"] : ["README.md"] }
+func readme(_ name: String) -> [String] {
+  name.hasPrefix("KernelsAVX") ? [] : name == "Soups" ? ["README.md", "Methods/README.md"] : ["README.md"]
+}
 
 func tests(_ name: String, _ dependencies: [String]) -> Target {
   .testTarget(
