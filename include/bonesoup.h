@@ -211,11 +211,12 @@ enum {
 };
 
 enum {
-  BSOUP_LOAD_MAP =
-      0, /* files are memory-mapped. Weights that have the run-time format already (f32, f16, bf16) are used
-                         where they lie for the first token, then rearranged into memory as they are computed with */
-  BSOUP_LOAD_COPY = 1 /* files are read into memory, and stay there beside the weights in their run-time form: they may
-                         change or vanish afterwards */
+  /* Files are memory-mapped. Weights that have the run-time format already (f32, f16, bf16) are used where they lie for the
+   * first token, then rearranged into memory as they are computed with. */
+  BSOUP_LOAD_MAP = 0,
+  /* Files are read into memory, and stay there beside the weights in their run-time form: they may change or vanish
+   * afterwards. */
+  BSOUP_LOAD_COPY = 1
 };
 
 enum {
