@@ -15,8 +15,8 @@ protocol BlockPanel {
   static var offset: Int32 { get }
   /// Bytes of the integers of a block, 16 rows.
   static var blockBytes: Int { get }
-  /// Adds the products of a block to `sums`, for `count` tokens (known to the compiler); `inputStride` is the bytes from four columns
-  /// of the input to the next four.
+  /// Adds the products of a block to `sums`, for `count` tokens (known to the compiler); `inputStride` is the bytes from
+  /// four columns of the input to the next four.
   static func accumulate(
     _ sums: inout Twelve<bsk_i32x16>, _ count: Int, _ block: UnsafeRawPointer, _ input: UnsafeRawPointer,
     _ inputStride: Int)

@@ -134,7 +134,7 @@ private func packBlocks<Panel: BlockPanel>(
 
 /// The greatest |x[i]|; NaN or infinity where one is not finite.
 @inline(__always)
-func magnitude(_ x: UnsafePointer<Float>, _ count: Int) -> Float {
+private func magnitude(_ x: UnsafePointer<Float>, _ count: Int) -> Float {
   var most = bsk_splat(0)
   var i = 0
   while i < count {

@@ -79,8 +79,6 @@ BSK_INLINE void bsk_store_u8(void *p, bsk_u8x16 v) { __builtin_memcpy(p, &v, siz
 BSK_INLINE bsk_i32x16 bsk_load_i32(const void *p) { return (bsk_i32x16)bsk_load_u32(p); }
 BSK_INLINE void bsk_store_i32(void *p, bsk_i32x16 v) { bsk_store_u32(p, (bsk_u32x16)v); }
 
-BSK_INLINE void bsk_store_u32_scalar(void *p, uint32_t v) { __builtin_memcpy(p, &v, sizeof v); }
-
 BSK_INLINE bsk_i32x16 bsk_zero_i32(void) { return (bsk_i32x16)(0); }
 BSK_INLINE bsk_i32x16 bsk_add_i32(bsk_i32x16 a, bsk_i32x16 b) { return a + b; }
 BSK_INLINE bsk_u32x16 bsk_zero_u32(void) { return (bsk_u32x16)(0); }

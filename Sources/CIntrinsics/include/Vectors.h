@@ -140,29 +140,6 @@ BSK_INLINE float bsk_sum(bsk_f32x16 v) {
   return c.x + c.y;
 }
 
-// The sums of four vectors, each by the tree of bsk_sum.
-BSK_INLINE bsk_f32x4 bsk_sum_4(bsk_f32x16 a, bsk_f32x16 b, bsk_f32x16 c, bsk_f32x16 d) {
-  bsk_f32x16 ab = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
-                  __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-  bsk_f32x16 cd = __builtin_shufflevector(c, d, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
-                  __builtin_shufflevector(c, d, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-  bsk_f32x16 abcd = __builtin_shufflevector(ab, cd, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
-                    __builtin_shufflevector(ab, cd, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
-  bsk_f32x8 pairs = __builtin_shufflevector(abcd, abcd, 0, 1, 4, 5, 8, 9, 12, 13) +
-                    __builtin_shufflevector(abcd, abcd, 2, 3, 6, 7, 10, 11, 14, 15);
-  return pairs.even + pairs.odd;
-}
-
-BSK_INLINE bsk_f32x4 bsk_load_f32x4(const void *p) {
-  bsk_f32x4 v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-
-BSK_INLINE void bsk_store_f32x4(void *p, bsk_f32x4 v) { __builtin_memcpy(p, &v, sizeof v); }
-
-BSK_INLINE bsk_f32x4 bsk_add_f32x4(bsk_f32x4 a, bsk_f32x4 b) { return a + b; }
-
 BSK_INLINE double bsk_sum_f64(bsk_f64x16 v) {
   bsk_f64x8 a = v.lo + v.hi;
   bsk_f64x4 b = a.lo + a.hi;
@@ -211,7 +188,6 @@ BSK_INLINE bsk_f64x16 bsk_load_f64(const void *p) {
 
 BSK_INLINE void bsk_store_f64(void *p, bsk_f64x16 v) { __builtin_memcpy(p, &v, sizeof v); }
 
-BSK_INLINE bsk_f64x16 bsk_add_f64(bsk_f64x16 a, bsk_f64x16 b) { return a + b; }
 BSK_INLINE bsk_f64x16 bsk_multiply_f64(bsk_f64x16 a, bsk_f64x16 b) { return a * b; }
 
 BSK_INLINE bsk_f64x16 bsk_fma_f64(bsk_f64x16 a, bsk_f64x16 b, bsk_f64x16 c) {
