@@ -7,7 +7,7 @@ import CIntrinsics
 public struct TokenGroups: Sendable {
   let groups: [bsk_group]
   /// Of these, groups of adapted tokens, which come first.
-  public let adaptedCount: Int
+  let adaptedCount: Int
   /// Places of all groups: `tokenBytes` for each is the size of a packed input.
   public let places: Int
 

@@ -1,7 +1,6 @@
 import Checkpoints
 import Kernels
 import Platform
-import Synchronization
 import Transformer
 
 /// W(λ) = c₀θ₀ + Σ_full λᵢθᵢ + Σ_LoRA λᵢsᵢUᵢDᵢ, tensor by tensor, from the files into run-time weights.
@@ -125,24 +124,19 @@ struct Fold: Sendable {
       of: Float.self, count: scratchCount * pool.threadCount, allocator: engine.allocator,
       purpose: "the sums of \(parameter.name)")
     let chunk = max(1, Self.chunkSize / (Kernels.panelRows * columns))
-    let next = Atomic<Int>(0)
-    pool.run(parts: pool.threadCount) { part in
-      let sums = scratch.elements(Float.self) + part * scratchCount
-      while true {
-        let first = next.wrappingAdd(chunk, ordering: .relaxed).oldValue
-        guard first < weight.panelCount, !monitor.isCancelled else { return }
-        for panel in first..<min(first + chunk, weight.panelCount) {
-          let range = weight.rows(ofPanel: panel)
-          for start in stride(from: 0, to: columns, by: width) {
-            let stretch = start..<min(start + width, columns)
-            for row in range {
-              sum.compute(
-                row: row, stretch: stretch, kernels: kernels, into: sums + (row - range.lowerBound) * stretch.count)
-            }
-            kernels.packRows(
-              format, type: .f32, rows: sums, ld: stretch.count, count: range.count, columns: columns, range: stretch,
-              streams: true, into: panels.pointer + panel * weight.panelBytes)
+    Workers(pool: pool, count: (weight.panelCount + chunk - 1) / chunk).run(monitor: monitor) { piece, slot in
+      let sums = scratch.elements(Float.self) + slot * scratchCount
+      for panel in piece * chunk..<min((piece + 1) * chunk, weight.panelCount) {
+        let range = weight.rows(ofPanel: panel)
+        for start in stride(from: 0, to: columns, by: width) {
+          let stretch = start..<min(start + width, columns)
+          for row in range {
+            sum.compute(
+              row: row, stretch: stretch, kernels: kernels, into: sums + (row - range.lowerBound) * stretch.count)
           }
+          kernels.packRows(
+            format, type: .f32, rows: sums, ld: stretch.count, count: range.count, columns: columns, range: stretch,
+            streams: true, into: panels.pointer + panel * weight.panelBytes)
         }
       }
     }

@@ -24,9 +24,9 @@ struct FoldSum: Sendable {
   ) {
     if terms.isEmpty { sums.update(repeating: 0, count: stretch.count) }
     for run in runs {
-      guard run.count > 1, let type = terms[run.lowerBound].dense?.type else {
-        terms[run.lowerBound].add(
-          row: row, stretch: stretch, isFirst: run.lowerBound == 0, kernels: kernels, into: sums)
+      guard let type = terms[run.lowerBound].dense?.type else {
+        if run.lowerBound == 0 { sums.update(repeating: 0, count: stretch.count) }
+        terms[run.lowerBound].addLowRank(row: row, stretch: stretch, kernels: kernels, into: sums)
         continue
       }
       withUnsafeTemporaryAllocation(of: MergeTerm.self, capacity: run.count) { merged in

@@ -3,7 +3,7 @@ import Kernels
 import Platform
 import Transformer
 
-/// One summand of a folded tensor, which adds itself to a stretch of a row.
+/// One summand of a folded tensor.
 struct FoldTerm: @unchecked Sendable {
   private enum Content {
     /// c·θ.
@@ -79,31 +79,14 @@ struct FoldTerm: @unchecked Sendable {
     if case .dense(let tensor, _) = content { tensor.dropBehind() }
   }
 
-  /// Adds columns `stretch` of row `row` to the accumulator, or sets it where nothing was added before.
-  func add(
-    row: Int, stretch: Range<Int>, isFirst: Bool, kernels: Kernels, into accumulator: UnsafeMutablePointer<Float>
-  ) {
-    switch content {
-    case .dense(let tensor, let start):
-      let source = start + (row * columns + stretch.lowerBound) * tensor.type.byteCount
-      var term = MergeTerm(source: source, coefficient: Float(coefficient))
-      withUnsafePointer(to: &term) {
-        kernels.merge(
-          UnsafeBufferPointer(start: $0, count: 1), type: tensor.type, count: stretch.count, accumulates: !isFirst,
-          into: accumulator)
-      }
-    case .lowRank(let factors):
-      if isFirst { accumulator.update(repeating: 0, count: stretch.count) }
-      add(factors, row: row, stretch: stretch, kernels: kernels, into: accumulator)
-    }
-  }
-
   /// A rank is a term of a merge: the row of D, with the number of U as its coefficient. So many at once.
   private static let ranksAtOnce = 64
 
-  private func add(
-    _ factors: LowRank, row: Int, stretch: Range<Int>, kernels: Kernels, into accumulator: UnsafeMutablePointer<Float>
+  /// Adds columns `stretch` of row `row` of an adapter's product to the accumulator; of a full tensor, nothing.
+  func addLowRank(
+    row: Int, stretch: Range<Int>, kernels: Kernels, into accumulator: UnsafeMutablePointer<Float>
   ) {
+    guard case .lowRank(let factors) = content else { return }
     withUnsafeTemporaryAllocation(of: MergeTerm.self, capacity: Self.ranksAtOnce) { terms in
       var rank = 0
       while rank < factors.rank {

@@ -1,6 +1,5 @@
 import Kernels
 import Platform
-import Synchronization
 
 /// Runs projections over the pool: panels are shared out, and groups of tokens where there are few panels; sums
 /// are never split.
@@ -67,17 +66,13 @@ struct ProjectionRunner {
     let units = panels * slices
     // Eight chunks a thread even out the threads.
     let chunk = max(1, units / (pool.threadCount * 8))
-    let next = Atomic<Int>(0)
-    pool.run(parts: pool.threadCount) { part in
-      let own = scratch + part * scratchBytes
-      while true {
-        let first = next.wrappingAdd(chunk, ordering: .relaxed).oldValue
-        guard first < units else { return }
-        for unit in first..<min(first + chunk, units) {
-          if monitor.isCancelled { return }
-          let slice = unit % slices
-          compute(unit / slices, groups.count * slice / slices..<groups.count * (slice + 1) / slices, own)
-        }
+    Workers(pool: pool, count: (units + chunk - 1) / chunk).run(monitor: monitor) { piece, slot in
+      for unit in piece * chunk..<min((piece + 1) * chunk, units) {
+        if monitor.isCancelled { return }
+        let slice = unit % slices
+        compute(
+          unit / slices, groups.count * slice / slices..<groups.count * (slice + 1) / slices,
+          scratch + slot * scratchBytes)
       }
     }
   }

@@ -160,7 +160,7 @@ struct Step {
         Target(
           linear: Linear(weight: weights.head, bias: nil), stack: adapters?.head, output: logits,
           stride: config.vocabularySize)
-      ], layer: nil, rows: Array(indices), groups: groups)
+      ], layer: nil, rows: Array(indices), groups: groups, liveGroups: groups.adapted)
   }
 
   // MARK: - Pieces
@@ -213,26 +213,28 @@ struct Step {
     then: ((Range<Int>, Range<Int>) -> Void)? = nil
   ) {
     project(
-      input: input, width: width, targets, layer: layer, rows: nil, groups: groups, accumulates: accumulates, then: then
-    )
+      input: input, width: width, targets, layer: layer, rows: nil, groups: groups, liveGroups: liveGroups,
+      accumulates: accumulates, then: then)
   }
 
   /// Linear layers over one input: W·x, and for live rows U·(g ∘ (D·x)) on top.
   ///
   /// - Parameters:
   ///   - indices: which rows these are; nil: all.
+  ///   - liveGroups: those of `groups` whose rows are live.
   ///   - then: see `ProjectionRunner.run`.
   private func project(
     input: UnsafePointer<Float>, width: Int, _ targets: [Target], layer: Int?, rows indices: [Int]?,
-    groups: TokenGroups, accumulates: Bool = false, then: ((Range<Int>, Range<Int>) -> Void)? = nil
+    groups: TokenGroups, liveGroups: TokenGroups, accumulates: Bool = false,
+    then: ((Range<Int>, Range<Int>) -> Void)? = nil
   ) {
     guard let format = targets.first?.linear.weight.format else { return }
     pack(input, width, width, format, groups, into: work.packed)
     let ranks =
-      groups.adaptedCount == 0
+      liveGroups.count == 0
       ? nil
       : adapt(
-        input: input, width: width, targets, layer: layer, rows: indices, format: format, groups: groups.adapted)
+        input: input, width: width, targets, layer: layer, rows: indices, format: format, groups: liveGroups)
     let projections = targets.indices.map { index in
       let target = targets[index]
       return Projection(

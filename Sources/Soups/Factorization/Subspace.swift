@@ -1,6 +1,5 @@
 import Kernels
 import Platform
-import Synchronization
 import Transformer
 
 /// The first singular vectors of a matrix by subspace iteration (Halko, Martinsson, Tropp, arXiv 0909.4061, algorithm 4.4).
@@ -99,23 +98,20 @@ struct Subspace {
     let panelBytes = kernels.panelBytes(.f32, columns: length)
     let scratch = try Buffer(
       byteCount: pool.threadCount * panelBytes, allocator: engine.allocator, purpose: "the columns of a product")
-    let next = Atomic<Int>(0)
-    pool.run(parts: pool.threadCount) { part in
-      let panel = scratch.pointer + part * panelBytes
-      while true {
-        let first = next.wrappingAdd(Kernels.panelRows, ordering: .relaxed).oldValue
-        guard first < outputs else { return }
-        let rows = min(Kernels.panelRows, outputs - first)
-        kernels.packRows(
-          .f32, type: .f32, rows: matrix + first * length, ld: length, count: rows, columns: length, range: 0..<length,
-          into: panel)
-        groups.withView { groups in
-          kernels.matmul(
-            weights: MatmulFactor(
-              panels: panel, format: .f32, columns: length, panelBytes: panelBytes, input: input.pointer),
-            adapter: nil, groups: groups, groupRange: 0..<groups.count, panels: 0..<1, rows: rows, start: nil,
-            startStride: 0, y: y + first, ldy: outputs, scratch: nil)
-        }
+    let panels = (outputs + Kernels.panelRows - 1) / Kernels.panelRows
+    Workers(pool: pool, count: panels).run(monitor: .none) { index, slot in
+      let panel = scratch.pointer + slot * panelBytes
+      let first = index * Kernels.panelRows
+      let rows = min(Kernels.panelRows, outputs - first)
+      kernels.packRows(
+        .f32, type: .f32, rows: matrix + first * length, ld: length, count: rows, columns: length, range: 0..<length,
+        into: panel)
+      groups.withView { groups in
+        kernels.matmul(
+          weights: MatmulFactor(
+            panels: panel, format: .f32, columns: length, panelBytes: panelBytes, input: input.pointer),
+          adapter: nil, groups: groups, groupRange: 0..<groups.count, panels: 0..<1, rows: rows, start: nil,
+          startStride: 0, y: y + first, ldy: outputs, scratch: nil)
       }
     }
   }

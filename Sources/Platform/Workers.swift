@@ -1,19 +1,23 @@
-import Platform
 import Synchronization
 
 /// Numbered pieces of work shared by a pool's threads, each thread with a slot number for memory of its own.
 ///
 /// Pieces are taken in order, so that those which read files read forwards.
-struct Workers: Sendable {
-  let pool: ThreadPool
-  /// How many pieces.
-  let count: Int
+public struct Workers: Sendable {
+  private let pool: ThreadPool
+  private let count: Int
+
+  /// - Parameter count: how many pieces.
+  public init(pool: ThreadPool, count: Int) {
+    self.pool = pool
+    self.count = count
+  }
 
   /// Slots that may be in use at once.
-  var slotCount: Int { pool.threadCount }
+  public var slotCount: Int { pool.threadCount }
 
   /// Calls `body(piece, slot)` for each piece; no two at once have the same slot. Ends early after a cancel.
-  func run(monitor: Monitor, _ body: (Int, Int) -> Void) {
+  public func run(monitor: Monitor, _ body: (Int, Int) -> Void) {
     let next = Atomic<Int>(0)
     pool.run(parts: min(slotCount, count)) { slot in
       while !monitor.isCancelled {
@@ -25,7 +29,7 @@ struct Workers: Sendable {
   }
 
   /// The same for work that can fail; throws the first failure, and `.cancelled` after a cancel.
-  func runThrowing(
+  public func runThrowing(
     monitor: Monitor, _ body: (Int, Int) throws(BoneSoupError) -> Void
   ) throws(BoneSoupError) {
     let failure = FirstFailure()
