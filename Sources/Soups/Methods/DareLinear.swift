@@ -1,7 +1,5 @@
-import Platform
-
 /// DARE (arXiv 2311.03099): elements dropped at random, the rest rescaled and summed.
-struct DareLinear: MergeMethod {
+struct DareLinear: TaskVectorMethod {
   let declaration = MethodDeclaration(
     "dare_linear", "drop at random, rescale, sum", base: .required, negative: .signed, isForSoups: true, isRandom: true,
     [
@@ -13,9 +11,5 @@ struct DareLinear: MergeMethod {
       .int8Mask,
     ])
 
-  private let arithmetic = TaskVectorMerge(thinning: .random, elects: false)
-
-  func byteCount(_ shape: MergeShape) -> Int { arithmetic.byteCount(shape) }
-
-  func merge(_ tensor: MergeTensor) throws(BoneSoupError) { try arithmetic.merge(tensor) }
+  let arithmetic = TaskVectorMerge(thinning: .random, elects: false)
 }

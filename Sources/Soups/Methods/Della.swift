@@ -1,7 +1,5 @@
-import Platform
-
 /// DELLA (arXiv 2406.11617): elements dropped at random by the rank of their magnitude in the row, signs elected.
-struct Della: MergeMethod {
+struct Della: TaskVectorMethod {
   let declaration = MethodDeclaration(
     "della", "drop at random by rank, rescale, elect a sign, sum what agrees", base: .required, negative: .signed,
     isForSoups: true, isRandom: true,
@@ -16,9 +14,5 @@ struct Della: MergeMethod {
       .int8Mask,
     ])
 
-  private let arithmetic = TaskVectorMerge(thinning: .ranked, elects: true)
-
-  func byteCount(_ shape: MergeShape) -> Int { arithmetic.byteCount(shape) }
-
-  func merge(_ tensor: MergeTensor) throws(BoneSoupError) { try arithmetic.merge(tensor) }
+  let arithmetic = TaskVectorMerge(thinning: .ranked, elects: true)
 }

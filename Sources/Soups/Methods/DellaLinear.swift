@@ -1,7 +1,5 @@
-import Platform
-
 /// DELLA (arXiv 2406.11617) without the election of signs.
-struct DellaLinear: MergeMethod {
+struct DellaLinear: TaskVectorMethod {
   let declaration = MethodDeclaration(
     "della_linear", "drop at random by rank, rescale, sum", base: .required, negative: .signed, isForSoups: true,
     isRandom: true,
@@ -16,9 +14,5 @@ struct DellaLinear: MergeMethod {
       .int8Mask,
     ])
 
-  private let arithmetic = TaskVectorMerge(thinning: .ranked, elects: false)
-
-  func byteCount(_ shape: MergeShape) -> Int { arithmetic.byteCount(shape) }
-
-  func merge(_ tensor: MergeTensor) throws(BoneSoupError) { try arithmetic.merge(tensor) }
+  let arithmetic = TaskVectorMerge(thinning: .ranked, elects: false)
 }

@@ -7,8 +7,8 @@ struct IsoC: MergeMethod {
     "iso_c", "the sum of the task matrices with equal singular values", base: .required, negative: .signed,
     isForSoups: true,
     [
-      MethodParameter("weight", .number, .perModel, default: 1, "factor of the task vector"), .lambda,
-      MethodParameter("normalize", .flag, default: 1, "what is no matrix of a layer is averaged; never in a soup"),
+      .factor, .lambda,
+      .averages,
     ])
 
   private let other = TaskVectorMerge(thinning: .none, elects: false)

@@ -8,7 +8,7 @@ struct Knots: MergeMethod {
     "knots", "TIES in the common singular basis of the task matrices", base: .required, negative: .signed,
     isForSoups: true,
     [
-      MethodParameter("weight", .number, .perModel, default: 1, "factor of the task vector"), .density, .lambda,
+      .factor, .density, .lambda,
       .normalize(true),
     ])
 

@@ -50,4 +50,12 @@ public struct MethodParameter: Sendable, Equatable {
 
   static let density = MethodParameter(
     "density", .number, .perModel, default: 1, range: 0...1, "share of the task vector that is kept")
+
+  static let gamma = MethodParameter(
+    "gamma", .number, .perModel, default: 0.01, range: 0...1, "share of the greatest magnitudes that is dropped")
+
+  /// The weight of a method of task matrices, which has a default.
+  static let factor = MethodParameter("weight", .number, .perModel, default: 1, "factor of the task vector")
+  static let averages = MethodParameter(
+    "normalize", .flag, default: 1, "what is no matrix of a layer is averaged; never in a soup")
 }
