@@ -9,10 +9,25 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import bonesoup
-from bonesoup.cli import blend, chat, diff, export, factor, generate, info, lint, logits, merge, methods, tokenize
+from bonesoup.cli import (
+    blend,
+    chat,
+    diff,
+    export,
+    factor,
+    generate,
+    info,
+    init,
+    lint,
+    logits,
+    merge,
+    methods,
+    tokenize,
+    train,
+)
 from bonesoup.cli.failure import exit_status, sentence
 
-_COMMANDS = (generate, chat, logits, tokenize, blend, info, lint, export, factor, diff, merge, methods)
+_COMMANDS = (generate, chat, logits, tokenize, blend, info, lint, export, factor, diff, merge, methods, init, train)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,0 +1,130 @@
+"""Rewards by name, by `module:function` and by `file.py:function`."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bonesoup.errors import Status, error
+from bonesoup.rewards.reward import Row, RowReward
+
+_Target = TypeVar("_Target", bound=Callable[..., Any])
+_REGISTRY: dict[str, Callable[..., Any]] = {}
+
+
+def register(name: str) -> Callable[[_Target], _Target]:
+    """Give a batch function or a class of callables a name for `soup.yml`.
+
+    A function is called with prompts, completions, rows where it has a parameter of that name, and the project's
+    parameters by keyword; a class is made with the parameters and then called.
+    """
+
+    def add(target: _Target) -> _Target:
+        _REGISTRY[name] = target
+        return target
+
+    return add
+
+
+def per_text(function: Callable[..., float]) -> Callable[..., list[float]]:
+    """Make a batch reward of a function from one completion to a number."""
+
+    @functools.wraps(function)
+    def batch(prompts: Sequence[str], completions: Sequence[str], **parameters: Any) -> list[float]:
+        return [function(completion, **parameters) for completion in completions]
+
+    # The batch's own parameters, not those of the function.
+    del batch.__dict__["__wrapped__"]
+    return batch
+
+
+def names() -> list[str]:
+    """Return the registered names."""
+    return sorted(_REGISTRY)
+
+
+class LoadedReward:
+    """A reward with its parameters, whose answers are checked."""
+
+    def __init__(self, name: str, target: Callable[..., Any], parameters: Mapping[str, Any]) -> None:
+        self.name = name
+        try:
+            made = isinstance(target, type)
+            self._call: Callable[..., Any] = target(**parameters) if made else functools.partial(target, **parameters)
+            self._takes_rows = "rows" in inspect.signature(self._call).parameters
+        except TypeError as failure:
+            raise error(Status.INVALID_ARGUMENT, f"reward {name}: {failure}") from None
+
+    def __call__(
+        self, prompts: Sequence[str], completions: Sequence[str], rows: Sequence[Row] | None = None
+    ) -> list[float]:
+        """Return one finite number per completion, or raise."""
+        further: dict[str, Any] = {}
+        if self._takes_rows:
+            further["rows"] = rows if rows is not None else [{}] * len(completions)
+        scores = [float(score) for score in self._call(prompts, completions, **further)]
+        if len(scores) != len(completions):
+            message = f"reward {self.name} gave {len(scores)} numbers for {len(completions)} completions"
+            raise error(Status.MISMATCH, message)
+        for score, completion in zip(scores, completions):
+            if not math.isfinite(score):
+                raise error(Status.INVALID_ARGUMENT, f"reward {self.name} gave {score} for {completion[:80]!r}")
+        return scores
+
+
+def load(spec: Mapping[str, Any], folder: Path | None = None) -> RowReward:
+    """Return the reward that an objective of `soup.yml` names.
+
+    Parameters
+    ----------
+    spec
+        ``reward``: a registered name, ``module:function`` or ``file.py:function``; ``parameters``: keyword arguments.
+        Other keys are not read.
+    folder
+        Where a relative path starts; default: the working folder.
+    """
+    name, parameters = spec.get("reward"), spec.get("parameters") or {}
+    if not isinstance(name, str) or not isinstance(parameters, Mapping):
+        raise error(Status.INVALID_ARGUMENT, "an objective needs a reward's name, and parameters by name")
+    return LoadedReward(name, _target(name, folder or Path()), parameters)
+
+
+def _target(name: str, folder: Path) -> Callable[..., Any]:
+    place, colon, attribute = name.rpartition(":")
+    if not colon:
+        if name not in _REGISTRY:
+            known = ", ".join(names())
+            raise error(
+                Status.NOT_FOUND, f"no reward is called {name}; there are {known}, module:function, file.py:function"
+            )
+        return _REGISTRY[name]
+    module = _file(folder / place) if place.endswith(".py") else _module(place)
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        raise error(Status.NOT_FOUND, f"reward {name}: {place} has no function {attribute}")
+    function: Callable[..., Any] = found
+    return function
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as failure:
+        raise error(Status.NOT_FOUND, f"reward module {name}: {failure}") from None
+
+
+def _file(path: Path) -> Any:
+    if not path.is_file():
+        raise error(Status.NOT_FOUND, f"reward file {path} does not exist")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise error(Status.UNSUPPORTED, f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

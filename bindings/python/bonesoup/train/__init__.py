@@ -1,0 +1,1 @@
+"""Backbones by combined reward: TRL's GRPO per row of the backbone matrix (extra `train`)."""

@@ -1,0 +1,205 @@
+"""Trains one backbone: GRPO on one row of the backbone matrix."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bonesoup.errors import Status, error
+from bonesoup.rewards import Norm
+from bonesoup.train import warning_signs
+from bonesoup.train.log import RunLog, read
+from bonesoup.train.project import Project
+from bonesoup.train.sampling import load_base
+from bonesoup.train.scoring import Scoring
+from bonesoup.train.settings import Training
+
+_CHECKPOINTS = 4  # per run
+
+
+def train_backbone(
+    project: Project, name: str, mix: Sequence[float], norms: Sequence[Norm], *, start: Path | None = None
+) -> dict[str, Any]:
+    """Train the backbone `name` on Σ_j mix_j·norm_j(r_j) − kl·KL, and return what `run.json` says.
+
+    Goes on from the last checkpoint of a run that was killed. `start` is an adapter or a checkpoint to begin with
+    instead of the base itself; the KL is then to that beginning where it is an adapter, since TRL takes it so.
+    """
+    run = project.output / "runs" / name
+    summary_file = run / "run.json"
+    rank = int(os.environ.get("RANK", "0"))
+    checkpoint = _last_checkpoint(run / "checkpoints")
+    log = RunLog(run / "log.jsonl", _step(checkpoint)) if rank == 0 else None
+    scorings = [
+        Scoring(objective.name, reward, norm)
+        for objective, reward, norm in zip(project.objectives, project.rewards(), norms)
+    ]
+    trainer = _trainer(project, run / "checkpoints", mix, scorings, log, start)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    folder = project.output / "backbones" / name
+    trainer.save_model(str(folder))
+    if log is None:
+        return {}
+    _tidy(project, folder)
+    lines = read(run / "log.jsonl")
+    summary = {
+        "name": name,
+        "mix": list(mix),
+        "objectives": [objective.name for objective in project.objectives],
+        "seed": project.training.seed,
+        "kl_weight": project.training.kl,
+        "learning_rate": project.training.learning_rate,
+        "steps": project.training.steps,
+        "samples": log.samples,
+        "tokens": log.tokens,
+        "seconds": round(log.seconds, 3),
+        "cpu_seconds": round(log.cpu_seconds, 3),
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "bytes": sum(file.stat().st_size for file in folder.iterdir() if file.suffix == ".safetensors"),
+        "signs": warning_signs.signs(lines),
+    }
+    summary_file.write_text(json.dumps(summary, indent=2) + "\n")
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    return summary
+
+
+def _trainer(
+    project: Project,
+    checkpoints: Path,
+    mix: Sequence[float],
+    scorings: list[Scoring],
+    log: RunLog | None,
+    start: Path | None,
+) -> Any:
+    try:
+        trl: Any = importlib.import_module("trl")
+        datasets: Any = importlib.import_module("datasets")
+        peft: Any = importlib.import_module("peft")
+    except ImportError as failure:
+        raise error(Status.UNSUPPORTED, f"training needs {failure.name}: pip install 'bonesoup[train]'") from None
+    # A new adapter's weights are drawn before the trainer sets the seed: the same for every backbone, so that they
+    # differ by what they were trained on.
+    importlib.import_module("transformers").set_seed(project.training.seed)
+    model, tokenizer = load_base(project)
+    prompts = project.read_prompts("train")
+    columns: dict[str, Any] = {"prompt": list(prompts.texts)}
+    if any(prompts.rows):
+        # One column for everything beside the prompt, so that no name of the file's can meet one of TRL's.
+        columns["row"] = [json.dumps(row) for row in prompts.rows]
+    wish = None
+    if project.adapter is not None and start is None:
+        targets = project.adapter.targets
+        wish = peft.LoraConfig(
+            r=project.adapter.rank,
+            lora_alpha=project.adapter.alpha,
+            lora_dropout=0.0,
+            target_modules=targets if isinstance(targets, str) else list(targets),
+            task_type="CAUSAL_LM",
+        )
+    elif start is not None:
+        model = peft.PeftModel.from_pretrained(model, str(start), is_trainable=True)
+    callback: Any = importlib.import_module("bonesoup.train.callback")
+    trainer = trl.GRPOTrainer(
+        model,
+        list(scorings),
+        args=trl.GRPOConfig(**config(project.training, mix, checkpoints)),
+        train_dataset=datasets.Dataset.from_dict(columns),
+        processing_class=tokenizer,
+        peft_config=wish,
+        callbacks=[callback.LogSteps(log, project.training, scorings)],
+    )
+    # Our own lines are printed, nothing else.
+    trainer.remove_callback(importlib.import_module("transformers").PrinterCallback)
+    return trainer
+
+
+def config(training: Training, mix: Sequence[float], folder: Path) -> dict[str, Any]:
+    """Return the settings of TRL's `GRPOConfig`.
+
+    Some of its defaults break what a soup rests on, that Σ λᵢRᵢ is the reward μ asks for, so these are set:
+
+    - ``scale_rewards="none"``: by default a group's rewards are divided by their deviation, which depends on the mix.
+    - ``multi_objective_aggregation="sum_then_normalize"``: the mix is summed first. The other choice divides each
+      reward by its own group's deviation, and the whole by the batch's.
+    - ``loss_type="dr_grpo"``: the sum over a completion's tokens over a fixed length (arXiv 2503.20783). Other kinds
+      divide by the tokens there are, so that long completions count less and the KL is weighed by length.
+    - ``beta`` above 0: the KL to the base, which TRL by default leaves out. Without it nothing keeps the
+      backbones near the base, where mixing weights mixes rewards.
+    - top-k and top-p off, temperature as in the project: what is sampled is what the gradient is of.
+    - on a CPU no bf16 and no checkpointed activations, which TRL both turns on by itself.
+    """
+    torch: Any = importlib.import_module("torch")
+    gpu = torch.cuda.is_available()
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    share, rest = divmod(training.samples_per_step, processes)
+    batch = min(training.batch or share, share)
+    if rest or share % batch:
+        raise error(
+            Status.INVALID_ARGUMENT,
+            f"training: {training.samples_per_step} samples per step can't be shared by {processes} processes in "
+            f"batches of {batch}",
+        )
+    return {
+        "output_dir": str(folder),
+        "reward_weights": list(mix),
+        "scale_rewards": "none",
+        "multi_objective_aggregation": "sum_then_normalize",
+        "loss_type": "dr_grpo",
+        "beta": training.kl,
+        "temperature": training.temperature,
+        "top_k": 0,
+        "top_p": 1.0,
+        "max_completion_length": training.max_tokens,
+        "num_generations": training.samples_per_prompt,
+        "per_device_train_batch_size": batch,
+        "gradient_accumulation_steps": share // batch,
+        "max_steps": training.steps,
+        "learning_rate": training.learning_rate,
+        "lr_scheduler_type": "linear",
+        "warmup_steps": min(3, training.steps - 1),
+        # Few steps: a short memory of the gradients' size.
+        "adam_beta2": 0.98,
+        "seed": training.seed,
+        "disable_dropout": True,
+        "use_cpu": not gpu,
+        "bf16": gpu,
+        "gradient_checkpointing": gpu,
+        "logging_steps": 1,
+        "save_strategy": "steps",
+        "save_steps": max(1, training.steps // _CHECKPOINTS),
+        "save_total_limit": 1,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "log_level": "error",
+    }
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    found = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
+    return str(max(found, key=lambda path: _step(str(path)))) if found else None
+
+
+def _step(checkpoint: str | None) -> int:
+    return int(checkpoint.rpartition("-")[2]) if checkpoint else 0
+
+
+def _tidy(project: Project, folder: Path) -> None:
+    """Leave what the library reads, and say where the base is in a way that moves with the soup."""
+    for name in ("README.md", "training_args.bin", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        if name == "README.md" or name == "training_args.bin" or project.adapter is not None:
+            (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "ref", ignore_errors=True)
+    settings = folder / "adapter_config.json"
+    if settings.exists():
+        content = json.loads(settings.read_text())
+        base = Path(project.base)
+        if base.exists():
+            content["base_model_name_or_path"] = os.path.relpath(base, folder)
+        if isinstance(content.get("target_modules"), list):
+            content["target_modules"].sort()
+        settings.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,49 @@
+"""Reading prompts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from bonesoup.errors import Status, error
+from bonesoup.rewards.reward import Row
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompts:
+    """Prompts and what stands beside each."""
+
+    texts: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def first(self, count: int) -> Prompts:
+        """Return `count` of them, from the beginning again where there are fewer."""
+        indices = [index % len(self.texts) for index in range(count)]
+        return Prompts(tuple(self.texts[index] for index in indices), tuple(self.rows[index] for index in indices))
+
+
+def read(path: Path) -> Prompts:
+    """Read one prompt per line, or `.json` (a list) or `.jsonl` of texts or of objects with "prompt"."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        if path.suffix == ".json":
+            items = json.loads(text)
+        else:
+            lines = [line for line in text.splitlines() if line.strip()]
+            items = [json.loads(line) for line in lines] if path.suffix == ".jsonl" else lines
+    except json.JSONDecodeError as failure:
+        raise error(Status.MALFORMED, f"{path} is not JSON: {failure}") from None
+    if not isinstance(items, list) or not items:
+        raise error(Status.MALFORMED, f"{path} has no prompts")
+    texts, rows = [], []
+    for number, item in enumerate(items):
+        row = {"prompt": item} if isinstance(item, str) else item
+        if not isinstance(row, dict) or not isinstance(row.get("prompt"), str):
+            raise error(Status.MALFORMED, f'{path}: item {number} is neither a text nor an object with "prompt"')
+        texts.append(row["prompt"])
+        rows.append({key: value for key, value in row.items() if key != "prompt"})
+    return Prompts(tuple(texts), tuple(rows))
