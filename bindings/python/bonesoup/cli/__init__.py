@@ -22,12 +22,29 @@ from bonesoup.cli import (
     logits,
     merge,
     methods,
+    seek,
     tokenize,
     train,
 )
 from bonesoup.cli.failure import exit_status, sentence
 
-_COMMANDS = (generate, chat, logits, tokenize, blend, info, lint, export, factor, diff, merge, methods, init, train)
+_COMMANDS = (
+    generate,
+    chat,
+    logits,
+    tokenize,
+    blend,
+    info,
+    lint,
+    export,
+    factor,
+    diff,
+    merge,
+    methods,
+    init,
+    train,
+    seek,
+)
 
 
 class _Parser(argparse.ArgumentParser):

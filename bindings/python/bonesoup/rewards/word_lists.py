@@ -24,9 +24,9 @@ SAD = word_set(
     afraid alone angry annoyed ashamed awful bad bit blood bored break broke broken cold cried crossly cruel cry crying
     danger dangerous dark dead died dirty disappointed dizzy embarrassed envious fail failed fear fell fight fighting
     fought frightened frown grumpy guilty harm hate hated hit hurt ill jealous lonely lost mad mean mess messy miss
-    missed mistake monster naughty nervous pain painful poor rude ruined sad sadly sadness scare scared scary scream screamed
-    sick sorry stole stupid terrible threw tired trouble ugly unhappy unkind upset weak weep worried worry worse
-    worst wrong yell yelled
+    missed mistake monster naughty nervous pain painful poor rude ruined sad sadly sadness scare scared scary scream
+    screamed sick sorry stole stupid terrible threw tired trouble ugly unhappy unkind upset weak weep worried worry
+    worse worst wrong yell yelled
     """
 )
 # What things look, sound and feel like; none of them happy or sad by the lists above.

@@ -31,6 +31,8 @@ class Project:
     adapter: Adapter | None
     training: Training
     output: Path
+    # The backbones' names where the matrix is rows.
+    names: tuple[str, ...] = ()
 
     @staticmethod
     def load(path: str | Path) -> Project:
@@ -68,7 +70,9 @@ class Project:
 
     @property
     def backbones(self) -> tuple[str, ...]:
-        """The backbones' names: the objectives' where the matrix is a rule, else by number."""
+        """The backbones' names: the objectives' where the matrix is a rule, else as given, else by number."""
+        if self.names:
+            return self.names
         if isinstance(self.matrix, Mapping):
             return tuple(objective.name for objective in self.objectives)
         return tuple(f"mix-{number + 1}" for number in range(len(self.rows)))

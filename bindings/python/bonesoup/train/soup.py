@@ -65,9 +65,11 @@ def _finished(project: Project, name: str, mix: Sequence[float]) -> bool:
         return False
     run = json.loads(file.read_text())
     wish = project.training
+    # An objective that was added since counts 0.
+    trained = run["mix"] + [0.0] * (len(mix) - len(run["mix"]))
     same = (
-        all(abs(a - b) < 1e-9 for a, b in zip(run["mix"], mix))
-        and len(run["mix"]) == len(mix)
+        len(trained) == len(mix)
+        and all(abs(a - b) < 1e-9 for a, b in zip(trained, mix))
         and (run["seed"], run["steps"], run["kl_weight"], run["learning_rate"])
         == (wish.seed, wish.steps, wish.kl, wish.learning_rate)
     )

@@ -13,18 +13,22 @@ import argparse
 import dataclasses
 import fnmatch
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bonesoup.train.norms import read as read_norms
+from bonesoup.train.adding import add_objective
 from bonesoup.train.project import Project
+from bonesoup.train.seek import seek
 from bonesoup.train.soup import prepare, train
 from bonesoup.train.templates import create
 
 # The preferences of the oracle, named before anything was trained.
 ORACLE = ((1 / 3, 1 / 3, 1 / 3), (0.6, 0.2, 0.2), (0.2, 0.6, 0.2), (0.2, 0.2, 0.6))
+# The paper's.
+BETAS = (0.6, 0.7, 0.8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +38,10 @@ class Job:
     place: str
     seed: int
     matrix: Any
-    only: tuple[str, ...] = ()
+    # How many of the objectives, from the first; the soup of one more is made of it.
+    objectives: int = 3
+    # The soup that this one adds its last objective to.
+    add_to: str | None = None
 
 
 def jobs(seeds: list[int], beta: float) -> Iterator[Job]:
@@ -47,6 +54,23 @@ def jobs(seeds: list[int], beta: float) -> Iterator[Job]:
             for preference in ORACLE:
                 name = "-".join(f"{share:.2g}" for share in preference)
                 yield Job(f"seed-{seed}/morlhf-{name}", seed, [list(preference)])
+    # How a third objective is added to a soup of two.
+    two = f"seed-{seeds[0]}/two-{beta:g}"
+    yield Job(two, seeds[0], bone, objectives=2)
+    yield Job(f"seed-{seeds[0]}/added-{beta:g}", seeds[0], bone, add_to=two)
+
+
+def do(job: Job, project: Project, out: Path, norms: Path) -> None:
+    """Train a job's backbones."""
+    run = project.changed(output=out / job.place, seed=job.seed, matrix=job.matrix)
+    if job.add_to is not None:
+        if not run.output.exists():
+            shutil.copytree(out / job.add_to, run.output)
+        # The norms of all three are those of the other runs.
+        shutil.copyfile(norms, run.output / "rewards.json")
+        add_objective(run)
+    else:
+        train(dataclasses.replace(run, objectives=run.objectives[: job.objectives]), norms=norms)
 
 
 def main() -> None:
@@ -54,7 +78,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--beta", type=float, help="default: what exp/seek.json says, else 0.7")
+    parser.add_argument("--beta", type=float, help="default: sought by short runs with seed 0, on other prompts")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="of the runs' folders")
     parser.add_argument("--plan", action="store_true", help="list the runs")
     options = parser.parse_args()
@@ -64,17 +88,18 @@ def main() -> None:
         create("story", folder, str(options.base.resolve()))
     project = Project.load(folder)
     norms = project.output / "rewards.json"
-    if not options.plan and read_norms(project) is None:
-        prepare(project)
-    chosen = options.out / "seek.json"
-    beta = options.beta or (json.loads(chosen.read_text())["beta"] if chosen.exists() else 0.7)
+    prepare(project)
+    beta = options.beta
+    if beta is None:
+        chosen = project.output / "seek.json"
+        if not chosen.exists():
+            seek(project.changed(seed=0), betas=BETAS)
+        beta = json.loads(chosen.read_text())["beta"]
     for job in jobs(options.seeds, beta):
-        if not fnmatch.fnmatch(job.place, options.only):
-            continue
-        print(job.place, json.dumps(job.matrix), file=sys.stderr, flush=True)
-        if not options.plan:
-            run = project.changed(output=options.out / job.place, seed=job.seed, matrix=job.matrix)
-            train(run, only=job.only, norms=norms)
+        if fnmatch.fnmatch(job.place, options.only):
+            print(job.place, json.dumps(job.matrix), file=sys.stderr, flush=True)
+            if not options.plan:
+                do(job, project, options.out, norms)
 
 
 if __name__ == "__main__":
