@@ -55,6 +55,6 @@ def _add_norm(project: Project) -> None:
     if kept is None:
         raise error(Status.NOT_FOUND, f"{project.output / 'rewards.json'} has not the norms of the soup's objectives")
     last = project.objectives[-1]
-    samples = sample_base(project)
+    (samples,) = sample_base(project, 0)
     new = dataclasses.replace(project, objectives=(last,))
     norm_files.write(project, [*kept, *new.norms(samples.scores(new.rewards()))])

@@ -28,7 +28,7 @@ def train_backbone(
     """Train the backbone `name` on Σ_j mix_j·norm_j(r_j) − kl·KL, and return what `run.json` says.
 
     Goes on from the last checkpoint of a run that was killed. `start` is an adapter or a checkpoint to begin with
-    instead of the base itself; the KL is then to that beginning where it is an adapter, since TRL takes it so.
+    instead of the base itself; the KL is then to that beginning, since TRL takes it so.
     """
     run = project.output / "runs" / name
     summary_file = run / "run.json"
@@ -85,7 +85,8 @@ def _trainer(
     # A new adapter's weights are drawn before the trainer sets the seed: the same for every backbone, so that they
     # differ by what they were trained on.
     importlib.import_module("transformers").set_seed(project.training.seed)
-    model, tokenizer = load_base(project)
+    warm = start is not None and (start / "adapter_config.json").exists()
+    model, tokenizer = load_base(project, project.base if start is None or warm else str(start))
     prompts = project.read_prompts("train")
     columns: dict[str, Any] = {"prompt": list(prompts.texts)}
     if any(prompts.rows):
@@ -101,7 +102,7 @@ def _trainer(
             target_modules=targets if isinstance(targets, str) else list(targets),
             task_type="CAUSAL_LM",
         )
-    elif start is not None:
+    elif warm:
         model = peft.PeftModel.from_pretrained(model, str(start), is_trainable=True)
     callback: Any = importlib.import_module("bonesoup.train.callback")
     trainer = trl.GRPOTrainer(

@@ -24,14 +24,17 @@ class Samples:
         return [list(reward(self.prompts.texts, self.completions, self.prompts.rows)) for reward in rewards]
 
 
-def load_base(project: Project) -> tuple[Any, Any]:
-    """Return the base, in f32 on a CPU and bf16 on a GPU, and its tokenizer, which pads on the left."""
+def load_base(project: Project, model_place: str | None = None) -> tuple[Any, Any]:
+    """Return the base, in f32 on a CPU and bf16 on a GPU, and its tokenizer, which pads on the left.
+
+    `model_place` is a checkpoint to take in place of the base's.
+    """
     torch: Any = importlib.import_module("torch")
     transformers: Any = importlib.import_module("transformers")
     transformers.utils.logging.disable_progress_bar()
     gpu = torch.cuda.is_available()
     model = transformers.AutoModelForCausalLM.from_pretrained(
-        project.base, dtype=torch.bfloat16 if gpu else torch.float32
+        model_place or project.base, dtype=torch.bfloat16 if gpu else torch.float32
     )
     tokenizer = transformers.AutoTokenizer.from_pretrained(project.base, padding_side="left")
     if tokenizer.pad_token is None:
@@ -67,9 +70,12 @@ def sample(
     return Samples(prompts, tuple(completions))
 
 
-def sample_base(project: Project) -> Samples:
-    """Write the samples that the rewards are normalised by: the same ones whatever the training's seed."""
+def sample_base(project: Project, *seeds: int) -> list[Samples]:
+    """Write samples of the base for the same prompts with each seed; they do not depend on the training's seed."""
     model, tokenizer = load_base(project)
     wish = project.training
     prompts = project.read_prompts("train").first(wish.norm_samples)
-    return sample(model, tokenizer, prompts, max_tokens=wish.max_tokens, temperature=wish.temperature, seed=0)
+    return [
+        sample(model, tokenizer, prompts, max_tokens=wish.max_tokens, temperature=wish.temperature, seed=seed)
+        for seed in seeds
+    ]

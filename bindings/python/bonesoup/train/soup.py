@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bonesoup.errors import Status, error
 from bonesoup.rewards import Norm
-from bonesoup.train import manifest
+from bonesoup.train import manifest, report
 from bonesoup.train import norms as norm_files
 from bonesoup.train.backbone import train_backbone
 from bonesoup.train.project import Project
@@ -31,29 +31,49 @@ def train(project: Project, *, only: Sequence[str] = (), norms: Path | None = No
         if name not in project.backbones:
             known = ", ".join(project.backbones)
             raise error(Status.NOT_FOUND, f"{project.path} has no backbone {name}; there are {known}")
-    main = os.environ.get("RANK", "0") == "0"
     fixed = prepare(project, norms)
-    for name, mix in zip(project.backbones, project.rows):
+    train_missing(project, fixed, only=only)
+    return manifest.write(project, fixed) if _is_main() else project.output / "soup.json"
+
+
+def train_missing(
+    project: Project, norms: Sequence[Norm], *, only: Sequence[str] = (), starts: Sequence[Path] = ()
+) -> None:
+    """Train the backbones that are not there yet, each from its place in `starts` where there are any."""
+    for number, (name, mix) in enumerate(zip(project.backbones, project.rows)):
         if only and name not in only:
             continue
         done = _finished(project, name, mix)
-        if main:
+        if _is_main():
             shares = ", ".join(f"{each.name} {share:.3g}" for each, share in zip(project.objectives, mix))
             print(f"{name}: {shares}{' (there already)' if done else ''}", file=sys.stderr, flush=True)
         if not done:
-            summary = train_backbone(project, name, mix, fixed)
+            summary = train_backbone(project, name, mix, norms, start=starts[number] if starts else None)
             for sign in summary.get("signs", ()):
                 print(f"  warning: {sign}", file=sys.stderr, flush=True)
-    return manifest.write(project, fixed) if main else project.output / "soup.json"
 
 
-def prepare(project: Project, file: Path | None = None) -> list[Norm]:
-    """Return the norms, measured on the base's own samples where no file has them, and write `rewards.json`."""
-    found = norm_files.read(project, file)
+def _is_main() -> bool:
+    """Say whether this is the process that writes, of those that train in parallel."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def prepare(project: Project, file: Path | None = None, *, again: bool = False) -> list[Norm]:
+    """Return the norms, and write them to `rewards.json`.
+
+    They are measured on the base's own samples where no file has them, or `again`. With the measuring comes
+    `report.json`: what can be told before any training.
+    """
+    found = None if again else norm_files.read(project, file)
     if found is None:
-        # Every process of a parallel run measures the same numbers: the samples depend on a fixed seed.
-        found = project.norms(sample_base(project).scores(project.rewards()))
-    if os.environ.get("RANK", "0") == "0":
+        # Every process of a parallel run measures the same numbers: the samples depend on fixed seeds.
+        first, second = sample_base(project, 0, 1)
+        found = project.norms(first.scores(project.rewards()))
+        if _is_main():
+            known = report.make(project, found, first, second)
+            report.write(project, known)
+            print(known, file=sys.stderr, flush=True)
+    if _is_main():
         norm_files.write(project, found)
     return found
 
