@@ -39,8 +39,12 @@ def per_text(function: Callable[..., float]) -> Callable[..., list[float]]:
     def batch(prompts: Sequence[str], completions: Sequence[str], **parameters: Any) -> list[float]:
         return [function(completion, **parameters) for completion in completions]
 
-    # The batch's own parameters, not those of the function.
-    del batch.__dict__["__wrapped__"]
+    # What `soup.yml` may name: the function's parameters after the text.
+    own = list(inspect.signature(function).parameters.values())[1:]
+    place = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    texts = [inspect.Parameter(name, place) for name in ("prompts", "completions")]
+    named = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    vars(batch)["__signature__"] = inspect.Signature([*texts, *named])
     return batch
 
 
@@ -55,9 +59,12 @@ class LoadedReward:
     def __init__(self, name: str, target: Callable[..., Any], parameters: Mapping[str, Any]) -> None:
         self.name = name
         try:
-            made = isinstance(target, type)
-            self._call: Callable[..., Any] = target(**parameters) if made else functools.partial(target, **parameters)
-            self._takes_rows = "rows" in inspect.signature(self._call).parameters
+            if isinstance(target, type):
+                target, parameters = target(**parameters), {}
+            signature = inspect.signature(target)
+            self._takes_rows = "rows" in signature.parameters
+            signature.bind([], [], **parameters, **({"rows": []} if self._takes_rows else {}))
+            self._call: Callable[..., Any] = functools.partial(target, **parameters)
         except TypeError as failure:
             raise error(Status.INVALID_ARGUMENT, f"reward {name}: {failure}") from None
 

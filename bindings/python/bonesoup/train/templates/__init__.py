@@ -6,10 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bonesoup.errors import Status, error
-from bonesoup.train.templates import story
+from bonesoup.train.templates import assistant, qa, story, summary
 
 # Name → the files of a project for a base.
-TEMPLATES: dict[str, Callable[[str], dict[str, str]]] = {"story": story.files}
+TEMPLATES: dict[str, Callable[[str], dict[str, str]]] = {
+    "story": story.files,
+    "qa": qa.files,
+    "assistant": assistant.files,
+    "summary": summary.files,
+}
 
 
 def create(template: str, folder: Path, base: str) -> list[Path]:

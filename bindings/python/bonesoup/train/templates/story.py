@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from bonesoup.train.templates.parts import project
+
 _OPENINGS = (
     "Once upon a time, there was a {quality} {hero}",
     "One day, a {quality} {hero}",
@@ -19,12 +21,11 @@ _HEROES = (
 )  # fmt: skip
 TRAINING, VALIDATION, TEST = 640, 64, 256
 
-_PROJECT = """\
-# Three sliders for stories: short sentences, happy words, and words for what things look and sound like.
-# Sentences that describe are long, so "brief" and "vivid" compete.
-name: story
-base: {base}
-objectives:
+_COMMENT = """
+Three sliders for stories: short sentences, happy words, and words for what things look and sound like.
+Sentences that describe are long, so "brief" and "vivid" compete.
+"""
+_OBJECTIVES = """
   - name: brief
     label: Brief
     description: shorter sentences
@@ -40,15 +41,10 @@ objectives:
     description: more of what things look, sound and feel like
     reward: vivid
     clip: 3
-prompts:
-  train: prompts/train.txt
-  validation: prompts/validation.txt
-  test: prompts/test.txt
-matrix: {{rule: bone, beta: 0.7}}
-adapter: {{rank: 8, alpha: 16}}
-# A pilot: about a minute per backbone for a model of a million parameters on one core. For a model of a billion
-# begin with learning_rate 1e-5, and let `bonesoup train` show whether J rises.
-training:
+"""
+_TRAINING = """
+  # A pilot: a minute or two per backbone for a model of a million parameters on one core. For a model of a billion
+  # begin with learning_rate 1e-5, and see whether J rises.
   steps: 48
   prompts_per_step: 12
   samples_per_prompt: 8
@@ -57,7 +53,6 @@ training:
   max_tokens: 64
   temperature: 1.0
   seed: 1
-output: soup
 """
 
 
@@ -78,4 +73,5 @@ def files(base: str) -> dict[str, str]:
     found = prompts()
     parts = {"train": found[:TRAINING], "validation": found[TRAINING : TRAINING + VALIDATION], "test": found[-TEST:]}
     texts = {f"prompts/{name}.txt": "".join(f"{prompt}\n" for prompt in part) for name, part in parts.items()}
-    return {"soup.yml": _PROJECT.format(base=base), **texts}
+    text = project("story", base, _COMMENT, _OBJECTIVES, _TRAINING, rank=8, alpha=16, prompts=tuple(texts))
+    return {"soup.yml": text, **texts}
