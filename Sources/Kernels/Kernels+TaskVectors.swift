@@ -14,6 +14,14 @@ extension Kernels {
     table.subtract(x, y, count, out)
   }
 
+  /// out[i] = source[i] − base[i], rounded once.
+  public func difference(
+    type: ElementType, source: UnsafeRawPointer, base: UnsafePointer<Float>, count: Int,
+    into out: UnsafeMutablePointer<Float>
+  ) {
+    table.difference(type.rawValue, source, base, count, out)
+  }
+
   /// x[i] /= divisor.
   public func divide(_ x: UnsafeMutablePointer<Float>, by divisor: Float, count: Int) {
     table.divide(x, divisor, count)
@@ -57,18 +65,13 @@ extension Kernels {
     table.merge_deltas(deltas, factors, n, flags.rawValue, divisor, lambda, base, count, out)
   }
 
-  /// histogram[bits >> 15] += 1 for the 31 bits of each magnitude: 65,536 numbers.
+  /// histogram[(bits − low) >> shift] += 1 for the magnitudes whose 31 bits fall into `bins` bins; returns how many lie
+  /// above these. low + (bins << shift) ≤ 2^31.
   public func magnitudeHistogram(
-    _ x: UnsafePointer<Float>, count: Int, into histogram: UnsafeMutablePointer<UInt32>
-  ) {
-    table.magnitude_histogram(x, count, histogram)
-  }
-
-  /// histogram[lower 15 bits] += 1 for the magnitudes with bits >> 15 = prefix: 32,768 numbers.
-  public func magnitudeHistogram(
-    _ x: UnsafePointer<Float>, count: Int, prefix: UInt32, into histogram: UnsafeMutablePointer<UInt32>
-  ) {
-    table.magnitude_histogram_low(x, count, prefix, histogram)
+    _ x: UnsafePointer<Float>, count: Int, low: UInt32, shift: UInt32, bins: Int,
+    into histogram: UnsafeMutablePointer<UInt32>
+  ) -> Int {
+    table.magnitude_histogram(x, count, low, shift, UInt32(truncatingIfNeeded: bins), histogram)
   }
 
   /// How many magnitudes have exactly these bits.
@@ -95,6 +98,14 @@ extension Kernels {
     _ x: UnsafeMutablePointer<Float>, words: UnsafePointer<UInt32>, limit: UInt32, count: Int
   ) {
     table.keep_words(x, words, limit, count)
+  }
+
+  /// Bit i % 16 of bits[i / 16] says whether words[i] is below the limit; returns Σ|x[i]| of these, in f64.
+  public func draw(
+    _ x: UnsafePointer<Float>, words: UnsafePointer<UInt32>, limit: UInt32, count: Int,
+    bits: UnsafeMutablePointer<UInt16>
+  ) -> Double {
+    table.draw(x, words, limit, count, bits)
   }
 
   /// Element i becomes 0 unless words[i] < limits[its rank], the rank of its magnitude in the row, ascending from 0,

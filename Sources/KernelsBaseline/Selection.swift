@@ -1,40 +1,63 @@
 import CIntrinsics
 
-// Choosing elements of blocks: by magnitude, at random, by rank in a row. What is not kept becomes 0.
+// Choosing elements of blocks: by magnitude and at random. What is not kept becomes 0.
+//
+// None may be inlined into the thunk by which C calls it: intrinsics are real calls there.
 
-/// histogram[upper 16 of the 31 bits of |x[i]|] += 1: 65,536 numbers.
-func magnitudeHistogram(_ x: UnsafePointer<Float>, _ count: Int, _ histogram: UnsafeMutablePointer<UInt32>) {
+/// histogram[(bits of |x[i]| − low) >> shift] += 1 for what falls into the `bins` bins; returns how many magnitudes lie above
+/// them. low + (bins << shift) ≤ 2^31.
+@inline(never)
+func magnitudeHistogram(
+  _ x: UnsafePointer<Float>, _ count: Int, _ low: UInt32, _ shift: UInt32, _ bins: UInt32,
+  _ histogram: UnsafeMutablePointer<UInt32>
+) -> Int {
+  let high = low &+ bins << shift
+  var above = 0
+  // What most elements within have in common, as differences of models in bf16 do, is counted 16 at a time.
+  var (common, commonCount, commonFound) = (UInt32.max, UInt32(0), UInt32(0))
   var i = 0
+  while i &+ 16 <= count {
+    let v = bsk_load_f32(x + i)
+    let beyond = bsk_lanes_from(v, high)
+    above &+= beyond.nonzeroBitCount
+    var within = bsk_lanes_from(v, low) & ~beyond
+    if within != 0 {
+      let same = bsk_lanes_equal(v, common)
+      commonFound &+= UInt32(truncatingIfNeeded: same.nonzeroBitCount)
+      within &= ~same
+    }
+    while within != 0 {
+      let bits = x[i &+ within.trailingZeroBitCount].bitPattern & 0x7fff_ffff
+      let bin = Int(truncatingIfNeeded: (bits &- low) >> shift)
+      histogram[bin] &+= 1
+      if shift == 0, histogram[bin] > commonCount &+ commonFound {
+        if commonFound > 0 { histogram[Int(truncatingIfNeeded: common &- low)] &+= commonFound }
+        (common, commonCount, commonFound) = (bits, histogram[bin], 0)
+      }
+      within &= within &- 1
+    }
+    i &+= 16
+  }
+  if commonFound > 0 { histogram[Int(truncatingIfNeeded: common &- low)] &+= commonFound }
   while i < count {
-    histogram[Int((x[i].bitPattern & 0x7fff_ffff) >> 15)] &+= 1
+    let bits = x[i].bitPattern & 0x7fff_ffff
+    if bits >= high {
+      above &+= 1
+    } else if bits >= low {
+      histogram[Int(truncatingIfNeeded: (bits &- low) >> shift)] &+= 1
+    }
     i &+= 1
   }
-}
-
-/// histogram[lower 15 bits of |x[i]|] += 1 for the elements whose upper 16 bits are `prefix`: 32,768 numbers.
-func magnitudeHistogramLow(
-  _ x: UnsafePointer<Float>, _ count: Int, _ prefix: UInt32, _ histogram: UnsafeMutablePointer<UInt32>
-) {
-  var i = 0
-  while i < count {
-    let end = min(i &+ 16, count)
-    if end &- i < 16 || bsk_count_prefix(bsk_load_f32(x + i), 15, prefix) > 0 {
-      while i < end {
-        let bits = x[i].bitPattern & 0x7fff_ffff
-        if bits >> 15 == prefix { histogram[Int(bits & 0x7fff)] &+= 1 }
-        i &+= 1
-      }
-    }
-    i = end
-  }
+  return above
 }
 
 /// How many elements have a magnitude of these bits.
+@inline(never)
 func magnitudeCount(_ x: UnsafePointer<Float>, _ count: Int, _ bits: UInt32) -> Int {
   var found = 0
   var i = 0
   while i &+ 16 <= count {
-    found &+= bsk_count_prefix(bsk_load_f32(x + i), 0, bits)
+    found &+= bsk_lanes_equal(bsk_load_f32(x + i), bits).nonzeroBitCount
     i &+= 16
   }
   while i < count {
@@ -45,6 +68,7 @@ func magnitudeCount(_ x: UnsafePointer<Float>, _ count: Int, _ bits: UInt32) -> 
 }
 
 /// Keeps the elements with low ≤ bits of the magnitude ≤ high.
+@inline(never)
 func keepMagnitudes(_ x: UnsafeMutablePointer<Float>, _ count: Int, _ low: UInt32, _ high: UInt32) {
   var i = 0
   while i < count {
@@ -55,6 +79,7 @@ func keepMagnitudes(_ x: UnsafeMutablePointer<Float>, _ count: Int, _ low: UInt3
 }
 
 /// out[4·b + j] = word j of Philox at the counter (first + b, c1, c2, c3), for `count` words, a multiple of 64.
+@inline(never)
 func randomWords(
   _ seed: UInt64, _ first: UInt32, _ c1: UInt32, _ c2: UInt32, _ c3: UInt32, _ count: Int,
   _ out: UnsafeMutablePointer<UInt32>
@@ -69,6 +94,7 @@ func randomWords(
 }
 
 /// Keeps the elements whose word is below the limit.
+@inline(never)
 func keepWords(_ x: UnsafeMutablePointer<Float>, _ words: UnsafePointer<UInt32>, _ limit: UInt32, _ count: Int) {
   var i = 0
   while i &+ 16 <= count {
@@ -81,7 +107,28 @@ func keepWords(_ x: UnsafeMutablePointer<Float>, _ words: UnsafePointer<UInt32>,
   }
 }
 
+/// Bit i % 16 of bits[i / 16] says whether words[i] is below the limit; returns Σ|x[i]| of these, in the order of
+/// `magnitudeSum`.
+@inline(never)
+func draw(
+  _ x: UnsafePointer<Float>, _ words: UnsafePointer<UInt32>, _ limit: UInt32, _ count: Int,
+  _ bits: UnsafeMutablePointer<UInt16>
+) -> Double {
+  var sum = bsk_zero_f64()
+  var i = 0
+  while i < count {
+    let rest = min(16, count &- i)
+    let below = wordsBelow(words + i, limit, rest)
+    bits[i >> 4] = below
+    let size = bsk_magnitude(bsk_load_f32_partial(x + i, rest))
+    sum = bsk_accumulate_f64(sum, bsk_where_bits(size, below))
+    i &+= 16
+  }
+  return bsk_sum_f64(sum)
+}
+
 /// Keeps the elements where `chosen` is not 0.
+@inline(never)
 func keepChosen(_ x: UnsafeMutablePointer<Float>, _ chosen: UnsafePointer<Float>, _ count: Int) {
   var i = 0
   while i < count {
@@ -93,6 +140,7 @@ func keepChosen(_ x: UnsafeMutablePointer<Float>, _ chosen: UnsafePointer<Float>
 }
 
 /// Bit i % 16 of bits[i / 16] says whether chosen[i] is not 0.
+@inline(never)
 func packChosen(_ chosen: UnsafePointer<Float>, _ count: Int, _ bits: UnsafeMutablePointer<UInt16>) {
   var i = 0
   while i < count {
@@ -102,6 +150,7 @@ func packChosen(_ chosen: UnsafePointer<Float>, _ count: Int, _ bits: UnsafeMuta
 }
 
 /// Keeps the elements whose bit is set.
+@inline(never)
 func keepPacked(_ x: UnsafeMutablePointer<Float>, _ bits: UnsafePointer<UInt16>, _ count: Int) {
   var i = 0
   while i < count {
@@ -109,105 +158,4 @@ func keepPacked(_ x: UnsafeMutablePointer<Float>, _ bits: UnsafePointer<UInt16>,
     bsk_store_f32_partial(x + i, bsk_where_bits(bsk_load_f32_partial(x + i, rest), bits[i >> 4]), rest)
     i &+= 16
   }
-}
-
-/// Keeps element i where words[i] < limits[rank of |x[i]| in the row, ascending; equals by their index] (DELLA, arXiv
-/// 2406.11617).
-///
-/// - Parameter scratch: 2·count numbers. `count` is below 2^32.
-func pruneRow(
-  _ x: UnsafeMutablePointer<Float>, _ count: Int, _ words: UnsafePointer<UInt32>, _ limits: UnsafePointer<UInt32>,
-  _ scratch: UnsafeMutablePointer<UInt64>
-) {
-  fillRecords(x, count, scratch)
-  sortRecords(scratch, count, from: 47, digits: 2)
-  if !insertNear(scratch, count) {
-    fillRecords(x, count, scratch)
-    sortRecords(scratch, count, from: 32, digits: 4)
-  }
-  var i = 0
-  while i < count {
-    let index = Int(truncatingIfNeeded: scratch[i] & 0xffff_ffff)
-    if words[index] >= limits[i] { x[index] = 0 }
-    i &+= 1
-  }
-}
-
-/// The magnitude's bits above the index.
-@inline(__always)
-private func fillRecords(_ x: UnsafePointer<Float>, _ count: Int, _ records: UnsafeMutablePointer<UInt64>) {
-  var i = 0
-  while i < count {
-    records[i] = UInt64(x[i].bitPattern & 0x7fff_ffff) << 32 | UInt64(truncatingIfNeeded: i)
-    i &+= 1
-  }
-}
-
-/// Radix sort by an even number of bytes, the first at bit `first`, the least significant first; equals stay in order. The
-/// memory after the records is used too.
-@inline(__always)
-private func sortRecords(
-  _ records: UnsafeMutablePointer<UInt64>, _ count: Int, from first: UInt64, digits: Int
-) {
-  withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 1024) { counts in
-    guard let histogram = counts.baseAddress else { return }
-    var i = 0
-    while i < 256 &* digits {
-      histogram[i] = 0
-      i &+= 1
-    }
-    i = 0
-    while i < count {
-      var bits = records[i] >> first
-      var digit = 0
-      while digit < digits {
-        histogram[256 &* digit &+ Int(truncatingIfNeeded: bits & 0xff)] &+= 1
-        bits >>= 8
-        digit &+= 1
-      }
-      i &+= 1
-    }
-    var (source, target) = (records, records + count)
-    var digit = 0
-    while digit < digits {
-      let places = histogram + digit &* 256
-      var sum: UInt32 = 0
-      var value = 0
-      while value < 256 {
-        let next = sum &+ places[value]
-        places[value] = sum
-        sum = next
-        value &+= 1
-      }
-      let shift = first &+ 8 &* UInt64(truncatingIfNeeded: digit)
-      i = 0
-      while i < count {
-        let record = source[i]
-        let key = Int(truncatingIfNeeded: record >> shift & 0xff)
-        target[Int(places[key])] = record
-        places[key] &+= 1
-        i &+= 1
-      }
-      (source, target) = (target, source)
-      digit &+= 1
-    }
-  }
-}
-
-/// Finishes a sort by the upper 16 bits: few records share them, as a rule. False where some record has far to go.
-@inline(__always)
-private func insertNear(_ records: UnsafeMutablePointer<UInt64>, _ count: Int) -> Bool {
-  var i = 1
-  while i < count {
-    let record = records[i]
-    var place = i
-    while place > 0, records[place &- 1] > record {
-      records[place] = records[place &- 1]
-      place &-= 1
-    }
-    records[place] = record
-    if i &- place > 64 { return false }
-    i &+= 1
-  }
-  return true
 }

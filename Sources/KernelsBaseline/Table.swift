@@ -12,8 +12,9 @@ public func kernelTable() -> bsk_kernels {
     merge_streams: mergeStreams,
     multiply_f64: multiplyDoubles, dot_f64: dotDoubles, scale_add_f64: scaleAddDoubles,
     rotate_rows_f64: rotateRows, product_sum: productSum, magnitude_sum: magnitudeSum, subtract: subtract,
-    divide: divide, combine: combine, variance: variance, magnitude_histogram: magnitudeHistogram,
-    magnitude_histogram_low: magnitudeHistogramLow, magnitude_count: magnitudeCount, keep_magnitudes: keepMagnitudes,
-    random_words: randomWords, keep_words: keepWords, prune_row: pruneRow, merge_deltas: mergeDeltas,
+    difference: difference, divide: divide, combine: combine, variance: variance,
+    magnitude_histogram: magnitudeHistogram,
+    magnitude_count: magnitudeCount, keep_magnitudes: keepMagnitudes,
+    random_words: randomWords, keep_words: keepWords, draw: draw, prune_row: pruneRow, merge_deltas: mergeDeltas,
     keep_chosen: keepChosen, pack_chosen: packChosen, keep_packed: keepPacked)
 }

@@ -46,6 +46,36 @@ func subtract(
   }
 }
 
+/// out[i] = source[i] − base[i], the source being of this type.
+func difference(
+  _ type: UInt8, _ source: UnsafeRawPointer, _ base: UnsafePointer<Float>, _ count: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  switch type {
+  case FormatCode.f32: difference(F32.self, source, base, count, out)
+  case FormatCode.f16: difference(F16.self, source, base, count, out)
+  case FormatCode.bf16: difference(BF16.self, source, base, count, out)
+  default: return
+  }
+}
+
+@inline(__always)
+private func difference<Source: Format>(
+  _: Source.Type, _ source: UnsafeRawPointer, _ base: UnsafePointer<Float>, _ count: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  var i = 0
+  while i &+ 16 <= count {
+    bsk_store_f32(out + i, bsk_subtract(Source.load(source + i &* Source.byteCount), bsk_load_f32(base + i)))
+    i &+= 16
+  }
+  if i < count {
+    let rest = count &- i
+    let values = Source.load(source + i &* Source.byteCount, rest)
+    bsk_store_f32_partial(out + i, bsk_subtract(values, bsk_load_f32_partial(base + i, rest)), rest)
+  }
+}
+
 /// x[i] /= divisor.
 func divide(_ x: UnsafeMutablePointer<Float>, _ divisor: Float, _ count: Int) {
   let d = bsk_splat(divisor)

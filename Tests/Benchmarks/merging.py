@@ -1,16 +1,18 @@
-"""Merges of files beside mergekit: the same bits, and how long and in how much memory.
+"""Merges of files beside mergekit: how long, and in how much memory; and blends by methods in memory.
 
-    python merging.py equal --models DIR [--out DIR]     base, backbones and our library against mergekit's own output
-    python merging.py speed --models DIR [--runs N]      seconds and peak memory, in turns
-    python merging.py make DIR                           a random model of 100 MB with three fine-tunes
+    python merging.py speed --models DIR [--runs N] [--only METHOD]    files to files, both sides in turns
+    python merging.py memory --models DIR [--runs N] [--only METHOD]   blends of a soup in memory
+    python merging.py make DIR                                         a random model of 100 MB with three fine-tunes
 
-DIR holds `base` and `tune0`, `tune1`, `tune2` (or, as in the shared folder, any four folders given by --base and
---tune). mergekit runs in its own environment (--mergekit: the path of its mergekit-yaml).
+DIR holds `base` and `tune0`, `tune1`, `tune2` (or any four folders are given by --base and --tune). mergekit runs in
+its own environment (--mergekit: the path of its mergekit-yaml). `merging_equal.py` compares what comes out;
+`bonesoup-bench --only limits` measures the memory itself.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -20,265 +22,138 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 # Weights and densities of the three models, as YAML has them.
 WEIGHTS = (0.5, 0.3, 0.4)
 DENSITIES = (0.5, 0.4, 0.6)
 
-# Methods with deterministic results: name, parameters of each model, shared parameters, models, whether a base.
-CASES: list[tuple[str, str, dict[str, Any], dict[str, Any], int, bool]] = [
-    ("linear", "linear", {"weight": WEIGHTS}, {}, 3, False),
-    ("linear-sum", "linear", {"weight": (1.5, -0.75, 0.25)}, {"normalize": False}, 3, False),
-    ("task_arithmetic", "task_arithmetic", {"weight": (1.5, -0.75, 0.25)}, {"lambda": 0.7}, 3, True),
-    ("slerp", "slerp", {}, {"t": 0.3}, 1, True),
-    ("slerp-gradient", "slerp", {}, {"t": [0.1, 0.9]}, 1, True),
-    ("nuslerp", "nuslerp", {"weight": (0.6, 0.3)}, {}, 2, False),
-    ("nuslerp-base", "nuslerp", {"weight": (0.6, 0.3)}, {}, 2, True),
-    ("nuslerp-rows", "nuslerp", {"weight": (0.6, 0.3)}, {"nuslerp_flatten": False}, 2, True),
-    (
-        "nuslerp-columns",
-        "nuslerp",
-        {"weight": (0.6, 0.3)},
-        {"nuslerp_flatten": False, "nuslerp_row_wise": True},
-        2,
-        True,
-    ),
-    ("ties", "ties", {"weight": WEIGHTS, "density": DENSITIES}, {}, 3, True),
-    ("ties-sum", "ties", {"weight": (1.5, -0.75, 0.25), "density": DENSITIES}, {"normalize": False}, 3, True),
-    ("ties-filter", "ties", {"weight": WEIGHTS, "density": DENSITIES}, {"lambda": [0.5, 1.5]}, 3, True),
-    ("breadcrumbs", "breadcrumbs", {"weight": WEIGHTS, "density": DENSITIES, "gamma": (0.02,) * 3}, {}, 3, True),
-    ("breadcrumbs_ties", "breadcrumbs_ties", {"weight": WEIGHTS, "density": DENSITIES}, {}, 3, True),
-    ("sce", "sce", {}, {"select_topk": 0.3}, 3, True),
-    ("sce-all", "sce", {}, {}, 3, True),
-    ("model_stock", "model_stock", {}, {}, 3, True),
-    ("model_stock-rows", "model_stock", {}, {"filter_wise": True}, 3, True),
-    ("passthrough", "passthrough", {"scale": (0.7,)}, {}, 1, False),
-]
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A merge of some models."""
+
+    name: str
+    method: str
+    # Parameters of each model.
+    each: dict[str, Sequence[float]]
+    shared: dict[str, Any] = dataclasses.field(default_factory=dict)
+    models: int = 3
+    has_base: bool = True
 
 
-def recipe(
-    case: tuple[str, str, dict[str, Any], dict[str, Any], int, bool],
-    base: str,
-    tunes: list[str],
-    dtype: str = "float32",
-) -> str:
+def recipe(case: Case, base: pathlib.Path, tunes: Sequence[pathlib.Path], dtype: str = "float32") -> str:
     """Return mergekit's YAML of a case, as JSON, which is YAML."""
-    _, method, each, shared, count, has_base = case
     models: list[dict[str, Any]] = [
-        {"model": tunes[index], "parameters": {name: values[index] for name, values in each.items()}}
-        for index in range(count)
+        {"model": str(tunes[index]), "parameters": {name: values[index] for name, values in case.each.items()}}
+        for index in range(case.models)
     ]
-    if method == "slerp":
-        models.insert(0, {"model": base})
+    if case.method == "slerp":
+        models.insert(0, {"model": str(base)})
     document: dict[str, Any] = {
-        "merge_method": method,
+        "merge_method": case.method,
         "models": models,
-        "parameters": shared,
+        "parameters": case.shared,
         "dtype": dtype,
         "out_dtype": "bfloat16",
     }
-    if has_base:
-        document["base_model"] = base
+    if case.has_base:
+        document["base_model"] = str(base)
     return json.dumps(document)
 
 
-def tensors(folder: pathlib.Path) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the 16-bit patterns of a folder's tensors."""
-    found: dict[str, np.ndarray[Any, Any]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-            start = file.tell()
-            for name, entry in header.items():
-                if name == "__metadata__":
-                    continue
-                assert entry["dtype"] == "BF16", (name, entry)
-                begin, end = entry["data_offsets"]
-                file.seek(start + begin)
-                found[name] = np.frombuffer(file.read(end - begin), dtype=np.uint16)
-    return found
+@dataclasses.dataclass(frozen=True, order=True)
+class Cost:
+    """What a process took."""
+
+    seconds: float
+    # Of all its threads.
+    processor_seconds: float
+    # Peak resident memory.
+    bytes: int
 
 
-def floats(folder: str) -> dict[str, np.ndarray[Any, Any]]:
-    """Return a folder's tensors in f32."""
-    found: dict[str, np.ndarray[Any, Any]] = {}
-    for path in sorted(pathlib.Path(folder).glob("*.safetensors")):
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-            start = file.tell()
-            for name, entry in header.items():
-                if name == "__metadata__":
-                    continue
-                begin, end = entry["data_offsets"]
-                file.seek(start + begin)
-                data = file.read(end - begin)
-                if entry["dtype"] == "BF16":
-                    found[name] = (np.frombuffer(data, dtype=np.uint16).astype(np.uint32) << 16).view(np.float32)
-                else:
-                    found[name] = np.frombuffer(data, dtype={"F16": "<f2", "F32": "<f4"}[entry["dtype"]]).astype("<f4")
-    return found
-
-
-class Ties:
-    """Which elements have the magnitude at which a method cuts: of these each side keeps other ones."""
-
-    def __init__(self, case: tuple[str, str, dict[str, Any], dict[str, Any], int, bool], base: str, tunes: list[str]):
-        self._densities = case[2].get("density") if case[1] in ("ties", "breadcrumbs", "breadcrumbs_ties") else None
-        self._gammas = case[2].get("gamma", (0.01,) * 3) if case[1].startswith("breadcrumbs") else (0.0,) * 3
-        if self._densities:
-            self._base, self._tunes = floats(base), [floats(tune) for tune in tunes]
-
-    def mask(self, name: str) -> np.ndarray[Any, Any] | None:
-        if not self._densities or name not in self._base:
-            return None
-        found = np.zeros(self._base[name].size, dtype=bool)
-        for tune, density, gamma in zip(self._tunes, self._densities, self._gammas, strict=True):
-            size = np.abs(tune[name] - self._base[name])
-            kept = int(density * size.size)
-            dropped = min(int(gamma * size.size), size.size - kept)
-            ordered = np.sort(size)[::-1]
-            for count in {kept + dropped, dropped} - {0, size.size}:
-                found |= size == ordered[count - 1]
-        return found
-
-
-def compare(ours: pathlib.Path, theirs: pathlib.Path, ties: Ties) -> dict[str, float]:
-    """Return how many elements there are and how many differ: by one unit of the last place, by more at no tie."""
-    left, right = tensors(ours), tensors(theirs)
-    total = differing = near = unexplained = 0
-    largest = 0.0
-    for name, values in right.items():
-        mine = left.pop(name, None)
-        if mine is None:
-            # A tied model's one matrix under its other name.
-            other = "lm_head.weight" if "embed" in name else "model.embed_tokens.weight"
-            mine = left.get(other)
-        if mine is None:
-            raise SystemExit(f"{ours} lacks {name}")
-        unequal = mine != values
-        total += values.size
-        differing += int(unequal.sum())
-        a, b = mine[unequal].astype(np.int32), values[unequal].astype(np.int32)
-        near += int((np.abs(a - b) == 1).sum())
-        tied = ties.mask(name)
-        far = np.abs(a - b) > 1
-        unexplained += int((far & ~tied[unequal]).sum() if tied is not None else far.sum())
-        if a.size:
-            wide_a = (a.astype(np.uint32) << 16).view(np.float32)
-            wide_b = (b.astype(np.uint32) << 16).view(np.float32)
-            largest = max(largest, float(np.abs(wide_a - wide_b).max()))
-    return {
-        "elements": total,
-        "differing": differing,
-        "by_one_ulp": near,
-        "unexplained": unexplained,
-        "largest": largest,
-    }
-
-
-def readable(base: str, work: pathlib.Path) -> str:
-    """Return the base, or a copy for mergekit where a tied model's one matrix is stored as lm_head.weight."""
-    source = pathlib.Path(base)
-    path = source / "model.safetensors"
-    if not path.exists():
-        return base
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-        if "model.embed_tokens.weight" in header or "lm_head.weight" not in header:
-            return base
-        data = file.read()
-    header["model.embed_tokens.weight"] = header.pop("lm_head.weight")
-    text = json.dumps(header).encode()
-    copy = work / "base"
-    shutil.copytree(source, copy)
-    (copy / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data)
-    return str(copy)
-
-
-def run(command: list[str], environment: dict[str, str]) -> tuple[float, int]:
-    """Run a command; return its seconds and its peak resident memory in bytes."""
+def run(command: list[str], environment: dict[str, str]) -> Cost:
+    """Run a command that must succeed."""
     start = time.monotonic()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     output = process.stdout.read() if process.stdout else b""
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
         raise SystemExit(f"{' '.join(command)} failed:\n{output.decode(errors='replace')[-3000:]}")
-    return time.monotonic() - start, usage.ru_maxrss * 1024
+    return Cost(time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
 def our_command(config: pathlib.Path, out: pathlib.Path) -> list[str]:
     return [sys.executable, "-m", "bonesoup", "merge", str(config), str(out), "--no-sync"]
 
 
-def their_command(mergekit: str, config: pathlib.Path, out: pathlib.Path) -> list[str]:
-    return [mergekit, str(config), str(out), "--no-write-model-card"]
-
-
 def environment() -> dict[str, str]:
     return {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
-def equal(options: argparse.Namespace, base: str, tunes: list[str]) -> None:
-    """Compare every deterministic method with mergekit."""
-    with tempfile.TemporaryDirectory(dir=options.work) as work:
-        known = readable(base, pathlib.Path(work))
-        for case in CASES:
-            if options.only and case[0] not in options.only:
-                continue
-            config = pathlib.Path(work) / f"{case[0]}.yml"
-            config.write_text(recipe(case, base, tunes))
-            peer = pathlib.Path(work) / f"{case[0]}-mergekit.yml"
-            peer.write_text(recipe(case, known, tunes, options.dtype))
-            ours, theirs = pathlib.Path(work) / "ours", pathlib.Path(work) / "theirs"
-            run(our_command(config, ours), environment())
-            run(their_command(options.mergekit, peer, theirs), environment())
-            found = compare(ours, theirs, Ties(case, known, tunes))
-            share = 1 - found["differing"] / found["elements"]
-            far = found["differing"] - found["by_one_ulp"]
-            print(
-                f"{case[0]:18} {share:9.5%} equal of {found['elements']:,}, {found['by_one_ulp']} by one ulp, "
-                f"{far} by more (at most {found['largest']:.3g}), {found['unexplained']} of these at no tie",
-                flush=True,
-            )
-            shutil.rmtree(ours)
-            shutil.rmtree(theirs)
+SPEED = [
+    Case("linear", "linear", {"weight": WEIGHTS}, has_base=False),
+    Case("task_arithmetic", "task_arithmetic", {"weight": WEIGHTS}),
+    *(Case(name, name, {"weight": WEIGHTS, "density": DENSITIES}) for name in ("ties", "dare_ties", "della")),
+]
 
 
-SPEED = {
-    "linear": ({"weight": WEIGHTS}, False),
-    "task_arithmetic": ({"weight": WEIGHTS}, True),
-    "ties": ({"weight": WEIGHTS, "density": DENSITIES}, True),
-    "dare_ties": ({"weight": WEIGHTS, "density": DENSITIES}, True),
-    "della": ({"weight": WEIGHTS, "density": DENSITIES}, True),
-}
-
-
-def speed(options: argparse.Namespace, base: str, tunes: list[str]) -> None:
+def speed(options: argparse.Namespace, base: pathlib.Path, tunes: list[pathlib.Path]) -> None:
     """Time both sides in turns; neither waits for the disk."""
-    with tempfile.TemporaryDirectory(dir=options.work) as work:
-        for method, (each, has_base) in SPEED.items():
-            if options.only and method not in options.only:
+    with tempfile.TemporaryDirectory(dir=options.work) as folder:
+        config, ours, theirs = (pathlib.Path(folder) / name for name in ("config.yml", "ours", "theirs"))
+        for case in SPEED:
+            if options.only and case.name not in options.only:
                 continue
-            config = pathlib.Path(work) / f"{method}.yml"
-            config.write_text(recipe((method, method, each, {}, 3, has_base), base, tunes))
-            ours: list[tuple[float, int]] = []
-            theirs: list[tuple[float, int]] = []
+            config.write_text(recipe(case, base, tunes))
+            sides = {
+                "bonesoup": our_command(config, ours),
+                "mergekit": [options.mergekit, str(config), str(theirs), "--no-write-model-card"],
+            }
+            best: dict[str, Cost] = {}
             for _ in range(options.runs):
-                for results, command in (
-                    (ours, our_command(config, pathlib.Path(work) / "ours")),
-                    (theirs, their_command(options.mergekit, config, pathlib.Path(work) / "theirs")),
-                ):
-                    results.append(run(command, environment()))
-                    for name in ("ours", "theirs"):
-                        shutil.rmtree(pathlib.Path(work) / name, ignore_errors=True)
-            mine, peer = min(ours), min(theirs)
+                for side, command in sides.items():
+                    cost = run(command, environment())
+                    best[side] = min(best.get(side, cost), cost)
+                    for out in (ours, theirs):
+                        shutil.rmtree(out, ignore_errors=True)
+            texts = [
+                f"{side} {cost.seconds:7.2f} s ({cost.processor_seconds:.2f} of processors), {cost.bytes >> 20:6} MiB"
+                for side, cost in best.items()
+            ]
+            mine, peer = best["bonesoup"], best["mergekit"]
+            ratio = f"{peer.seconds / mine.seconds:5.1f} x, memory {mine.bytes / peer.bytes:.1%}"
+            print(f"{case.name:16} {'; '.join(texts)}; {ratio}", flush=True)
+
+
+def memory(options: argparse.Namespace, base: pathlib.Path, tunes: list[pathlib.Path]) -> None:
+    """Time blends in memory: the models' bytes read once and the result's written once, per second."""
+    import bonesoup
+
+    size = sum(path.stat().st_size for path in base.glob("*.safetensors"))
+    with bonesoup.Soup.open(base, weights="bf16") as soup:
+        for tune in tunes:
+            soup.add_backbone(tune)
+        for case in SPEED:
+            if options.only and case.name not in options.only:
+                continue
+            method: Any = case.method
+            if "density" in case.each:
+                densities = (bonesoup.Setting("density", value, model=i) for i, value in enumerate(DENSITIES))
+                method = bonesoup.MethodChoice(case.method, tuple(densities))
+            best = processors = float("inf")
+            for _ in range(options.runs + 1):
+                start, used = time.monotonic(), time.process_time()
+                # Powers of two that sum to 1: the plain sum does not read the base.
+                soup.blend(coefficients=[0.5, 0.25, 0.25], kind="folded", method=method).close()
+                best = min(best, time.monotonic() - start)
+                processors = min(processors, time.process_time() - used)
+            moved = size * (len(tunes) + (1 if case.has_base else 0) + 1)
             print(
-                f"{method:16} {mine[0]:7.2f} s {mine[1] / 2**20:7.0f} MiB   mergekit {peer[0]:7.2f} s "
-                f"{peer[1] / 2**20:7.0f} MiB   {peer[0] / mine[0]:5.1f} x, memory {mine[1] / peer[1]:.1%}",
+                f"{case.name:16} {best:6.2f} s ({processors:.2f} of processors), "
+                f"{moved / best / 1e9:5.1f} GB/s read and written",
                 flush=True,
             )
 
@@ -308,23 +183,22 @@ def make(folder: pathlib.Path) -> None:
 def main() -> None:
     """Run one of the three."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("equal", "speed", "make"))
-    parser.add_argument("folder", nargs="?")
-    parser.add_argument("--models", help="a folder with base, tune0, tune1, tune2")
-    parser.add_argument("--base")
-    parser.add_argument("--tune", action="append", default=[])
+    parser.add_argument("what", choices=("speed", "memory", "make"))
+    parser.add_argument("folder", nargs="?", type=pathlib.Path)
+    parser.add_argument("--models", type=pathlib.Path, help="a folder with base, tune0, tune1, tune2")
+    parser.add_argument("--base", type=pathlib.Path)
+    parser.add_argument("--tune", type=pathlib.Path, action="append", default=[])
     parser.add_argument("--mergekit", default="mergekit-yaml")
     parser.add_argument("--work", help="where results are written; default: the system's temporary folder")
-    parser.add_argument("--dtype", default="float32", help="mergekit's own arithmetic; float64 shows its rounding")
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--only", action="append", default=[])
     options = parser.parse_args()
     if options.what == "make":
-        return make(pathlib.Path(options.folder))
-    base = options.base or f"{options.models}/base"
-    tunes = options.tune or [f"{options.models}/tune{index}" for index in range(3)]
+        return make(options.folder)
+    base = options.base or options.models / "base"
+    tunes = options.tune or [options.models / f"tune{index}" for index in range(3)]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    (equal if options.what == "equal" else speed)(options, base, tunes)
+    (speed if options.what == "speed" else memory)(options, base, tunes)
 
 
 if __name__ == "__main__":

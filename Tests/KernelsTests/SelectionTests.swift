@@ -11,22 +11,29 @@ import Testing
       case 0: random.floats(1)[0]
       // Few different magnitudes, as of models in bf16; and a descent within the same upper bits.
       case 1: Float(Int(random.below(7)) - 3) * 0.25
-      default: Float(bitPattern: 0x3f80_7fff - UInt32(index % 1000))
+      case 2: Float(bitPattern: 0x3f80_7fff - UInt32(index % 1000))
+      // Much of it equal, all of it 0, and what is no finite number.
+      case 3: index % 3 == 0 ? random.floats(1)[0] : -0.5
+      case 4: 0
+      default: index == 77 ? .nan : index % 50 == 1 ? .infinity : random.floats(1)[0]
       }
     }
   }
 
-  @Test(arguments: levels, [0, 1, 2])
+  @Test(arguments: levels, [0, 1, 2, 3, 4, 5])
   func rowsArePrunedByRank(kernels: Kernels, kind: Int) {
-    for count in [1, 2, 15, 64, 65, 300, 1000] {
+    for count in [1, 2, 15, 64, 127, 128, 129, 300, 1000, 5003] {
       let x = values(count, seed: UInt64(count), kind)
       var random = SplitMix(seed: 5)
       let words = (0..<count).map { _ in UInt32(truncatingIfNeeded: random.next()) }
-      let limits = (0..<count).map { UInt32(UInt64($0 + 1) * 0xffff_ffff / UInt64(count)) }
+      // From a third to two thirds.
+      let limits = (0..<count).map { UInt32(0x5555_5555 + UInt64($0 + 1) * 0x5555_5555 / UInt64(count)) }
       var pruned = x
       var scratch = [UInt64](repeating: 0, count: 2 * count)
       kernels.pruneRow(&pruned, count: count, words: words, limits: limits, scratch: &scratch)
-      let order = (0..<count).sorted { (x[$0].magnitude, $0) < (x[$1].magnitude, $1) }
+      let order = (0..<count).sorted {
+        (x[$0].magnitude.bitPattern, $0) < (x[$1].magnitude.bitPattern, $1)
+      }
       var expected = x
       for (rank, index) in order.enumerated() where words[index] >= limits[rank] { expected[index] = 0 }
       #expect(sameBits(pruned, expected), "\(count)")
@@ -37,14 +44,20 @@ import Testing
   func magnitudesAreCountedAndKept(kernels: Kernels) {
     for count in awkwardCounts {
       let x = values(count, seed: 3, 1)
-      var upper = [UInt32](repeating: 0, count: 65_536)
-      kernels.magnitudeHistogram(x, count: count, into: &upper)
-      #expect(upper.reduce(0, +) == UInt32(count))
-      let prefix = Float(0.5).bitPattern >> 15
-      var lower = [UInt32](repeating: 0, count: 32_768)
-      kernels.magnitudeHistogram(x, count: count, prefix: prefix, into: &lower)
       let halves = x.count { $0.magnitude == 0.5 }
-      #expect(lower.reduce(0, +) == upper[Int(prefix)] && upper[Int(prefix)] == UInt32(halves))
+      for (low, shift, bins) in [(0, 15, 65_536), (Float(0.5).bitPattern, 0, 10), (Float(0.25).bitPattern, 4, 1 << 17)]
+      {
+        var histogram = [UInt32](repeating: 0, count: bins)
+        let above = kernels.magnitudeHistogram(
+          x, count: count, low: low, shift: UInt32(shift), bins: bins, into: &histogram)
+        var expected = [UInt32](repeating: 0, count: bins)
+        var beyond = 0
+        for value in x where value.magnitude.bitPattern >= low {
+          let bin = Int(value.magnitude.bitPattern - low) >> shift
+          if bin < bins { expected[bin] += 1 } else { beyond += 1 }
+        }
+        #expect(histogram == expected && above == beyond)
+      }
       #expect(kernels.magnitudeCount(x, count: count, bits: Float(0.5).bitPattern) == halves)
       var kept = x
       kernels.keepMagnitudes(&kept, count: count, low: Float(0.25).bitPattern, high: Float(0.5).bitPattern)
@@ -72,5 +85,11 @@ import Testing
     var x = [Float](repeating: 1, count: 50)
     kernels.keepWords(&x, words: long, limit: 1 << 31, count: 50)
     #expect(x == long[..<50].map { $0 < 1 << 31 ? 1 : 0 })
+    let drawn = values(50, seed: 9, 0)
+    var bits = [UInt16](repeating: 0, count: 4)
+    let sum = kernels.draw(drawn, words: long, limit: 1 << 31, count: 50, bits: &bits)
+    let expected = zip(drawn, long).reduce(0.0) { $0 + ($1.1 < 1 << 31 ? Double($1.0.magnitude) : 0) }
+    #expect(abs(sum - expected) < 1e-12)
+    #expect((0..<50).allSatisfy { (bits[$0 / 16] >> UInt16($0 % 16) & 1 == 1) == (long[$0] < 1 << 31) })
   }
 }

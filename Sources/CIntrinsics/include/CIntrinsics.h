@@ -110,17 +110,19 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
   double (*product_sum)(const float *x, const float *y, intptr_t count);
   double (*magnitude_sum)(const float *x, intptr_t count);
   void (*subtract)(const float *x, const float *y, intptr_t count, float *out);
+  void (*difference)(uint8_t type, const void *source, const float *base, intptr_t count, float *out);
   void (*divide)(float *x, float divisor, intptr_t count);
   void (*combine)(const float *x, float cx, const float *y, float cy, float divisor, const float *_Nullable base,
                   intptr_t count, float *out);
   void (*variance)(const float *_Nonnull const *_Nonnull deltas, intptr_t n, intptr_t count, float *out);
-  void (*magnitude_histogram)(const float *x, intptr_t count, uint32_t *histogram);
-  void (*magnitude_histogram_low)(const float *x, intptr_t count, uint32_t prefix, uint32_t *histogram);
+  intptr_t (*magnitude_histogram)(const float *x, intptr_t count, uint32_t low, uint32_t shift, uint32_t bins,
+                                  uint32_t *histogram);
   intptr_t (*magnitude_count)(const float *x, intptr_t count, uint32_t bits);
   void (*keep_magnitudes)(float *x, intptr_t count, uint32_t low, uint32_t high);
   void (*random_words)(uint64_t seed, uint32_t first, uint32_t c1, uint32_t c2, uint32_t c3, intptr_t count,
                        uint32_t *out);
   void (*keep_words)(float *x, const uint32_t *words, uint32_t limit, intptr_t count);
+  double (*draw)(const float *x, const uint32_t *words, uint32_t limit, intptr_t count, uint16_t *bits);
   void (*prune_row)(float *x, intptr_t count, const uint32_t *words, const uint32_t *limits, uint64_t *scratch);
   void (*merge_deltas)(const float *_Nonnull const *_Nonnull deltas, const float *factors, intptr_t n, uint32_t flags,
                        float divisor, float lambda, const float *base, intptr_t count, float *out);

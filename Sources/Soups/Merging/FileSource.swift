@@ -17,6 +17,15 @@ struct FileSource: TensorSource {
     try tensor.copyBytes(bytes, to: raw)
     kernels.widen(type: tensor.type, source: raw, count: range.count, into: values)
   }
+
+  func readDelta(
+    _ range: Range<Int>, base: UnsafePointer<Float>, into values: UnsafeMutablePointer<Float>,
+    raw: UnsafeMutableRawPointer, kernels: Kernels
+  ) throws(BoneSoupError) {
+    let width = tensor.type.byteCount
+    try tensor.copyBytes(range.lowerBound * width..<range.upperBound * width, to: raw)
+    kernels.difference(type: tensor.type, source: raw, base: base, count: range.count, into: values)
+  }
 }
 
 /// A tensor in memory or a mapped file, read in place.
@@ -36,6 +45,15 @@ struct MemorySource: TensorSource {
   ) {
     kernels.widen(
       type: tensor.type, source: start + range.lowerBound * tensor.type.byteCount, count: range.count, into: values)
+  }
+
+  func readDelta(
+    _ range: Range<Int>, base: UnsafePointer<Float>, into values: UnsafeMutablePointer<Float>,
+    raw: UnsafeMutableRawPointer, kernels: Kernels
+  ) {
+    kernels.difference(
+      type: tensor.type, source: start + range.lowerBound * tensor.type.byteCount, base: base, count: range.count,
+      into: values)
   }
 }
 

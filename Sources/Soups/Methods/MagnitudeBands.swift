@@ -1,61 +1,9 @@
 import Kernels
 import Platform
 
-/// Which elements of a tensor are among the k of greatest magnitude, and not among the greatest j: exact, with the lower
-/// index first among equals.
-struct MagnitudeBand {
-  /// The k greatest: magnitudes above `bits`, and the first `kept` of the `equal` elements with these bits.
-  fileprivate struct Cut {
-    var bits: UInt32
-    var kept: Int
-    var equal: Int
-    /// The block in which the last of the kept equals is, and how many come before it; where only some are kept.
-    var block = 0
-    var before = 0
-
-    /// No element, every element.
-    static let none = Cut(bits: .max, kept: 0, equal: 0)
-    static let all = Cut(bits: 0, kept: 1, equal: 1)
-
-    /// The lowest bits that are in, for a whole block; nil where the block is the one in which that changes.
-    func lowest(in index: Int) -> UInt32? {
-      if kept >= equal { return bits }
-      if kept == 0 || index > block { return bits == .max ? .max : bits + 1 }
-      return index < block ? bits : nil
-    }
-  }
-
-  fileprivate var kept: Cut
-  fileprivate var dropped: Cut
-
-  /// Elements of the block outside the band become 0.
-  func keep(_ x: UnsafeMutablePointer<Float>, block: Int, count: Int, kernels: Kernels) {
-    if let low = kept.lowest(in: block), let above = dropped.lowest(in: block) {
-      if above == 0 { return x.update(repeating: 0, count: count) }
-      return kernels.keepMagnitudes(x, count: count, low: low, high: above - 1)
-    }
-    var (keptEquals, droppedEquals) = (kept.before, dropped.before)
-    let keepLow = kept.lowest(in: block)
-    let dropLow = dropped.lowest(in: block)
-    for index in 0..<count {
-      let bits = x[index].bitPattern & 0x7fff_ffff
-      var isKept = bits >= keepLow ?? (kept.bits + 1)
-      if keepLow == nil, bits == kept.bits {
-        isKept = keptEquals < kept.kept
-        keptEquals += 1
-      }
-      var isDropped = bits >= dropLow ?? (dropped.bits + 1)
-      if dropLow == nil, bits == dropped.bits {
-        isDropped = droppedEquals < dropped.kept
-        droppedEquals += 1
-      }
-      if !isKept || isDropped { x[index] = 0 }
-    }
-  }
-}
-
-/// Finds bands of several streams at once, in two or three passes over the tensor: a histogram of the upper 16 bits of the
-/// magnitudes, one of the lower 15 where the k-th lies, and the place of equals where only some of them are in.
+/// Finds bands of several streams at once, as a rule in one pass over the tensor: a sample of its blocks says about where
+/// the k-th magnitude lies, and the pass counts what is above and each magnitude near it. Further passes come where the
+/// k-th lies elsewhere, or so many magnitudes are near it that several had to share a count.
 struct MagnitudeBands {
   let tensor: MergeTensor
   let streams: Int
@@ -65,151 +13,176 @@ struct MagnitudeBands {
   let buffers: Int
   let first: Int
 
-  private static let upperBins = 65_536
+  /// Blocks of a sample: half a million elements, by which a rank is known to about 0.1 %.
+  private static let sampleBlocks = 32
+  /// Smaller tensors are counted whole.
+  private static let leastSampledBlocks = 2 * sampleBlocks
 
-  static func byteCount(_ shape: MergeShape, streams: Int, buffers: Int) -> Int {
-    shape.blockBytes(buffers: buffers) + (shape.threadCount + 2) * 2 * streams * upperBins * 4
-      + 8 * streams * shape.blockCount(ofRows: false)
+  /// More than any search takes in a tensor that stays as it is.
+  private static let mostPasses = 16
+
+  /// - Parameter cuts: 2 where the greatest are dropped, else 1.
+  static func byteCount(_ shape: MergeShape, streams: Int, buffers: Int, cuts: Int) -> Int {
+    shape.blockBytes(buffers: buffers) + Histograms.byteCount(cuts * streams, slots: shape.threadCount)
   }
 
-  /// - Parameter wanted: from a stream's number and its count of zeros, how many of the greatest are kept and how many of
-  ///   these dropped.
-  func find(
-    wanted: (_ stream: Int, _ zeros: Int) -> (kept: Int, dropped: Int)
-  ) throws(BoneSoupError) -> [MagnitudeBand] {
+  /// A cut that is looked for, in bins of 2^shift magnitudes from the bits `low` on.
+  private struct Search {
+    let stream: Int
+    /// The rank, from the greatest down.
+    let wanted: Int
+    var low: UInt32 = 0
+    var shift: UInt32 = 15
+    var bins = 1 << 16
+    var found: MagnitudeBand.Cut?
+
+    init(stream: Int, wanted: Int, of count: Int) {
+      self.stream = stream
+      self.wanted = wanted
+      if wanted <= 0 { found = MagnitudeBand.Cut.none }
+      if wanted >= count { found = .all }
+    }
+
+    /// Looks between these bits, `high` ≤ 2^31 not included.
+    mutating func look(from low: UInt32, to high: UInt32) {
+      self.low = low
+      shift = 0
+      while Int(high - low) > Histograms.mostBins << Int(shift) { shift += 1 }
+      bins = (Int(high - low) + (1 << Int(shift)) - 1) >> Int(shift)
+      // The last bin may reach beyond `high`, but not beyond all magnitudes.
+      while Int(low) + bins << Int(shift) > 1 << 31 { bins -= 1 }
+    }
+  }
+
+  /// - Parameter wanted: for a stream, how many of the greatest are kept and how many of these dropped.
+  func find(wanted: (_ stream: Int) -> (kept: Int, dropped: Int)) throws(BoneSoupError) -> [MagnitudeBand] {
     guard tensor.count <= Int(UInt32.max) else {
       throw .unsupported("\(tensor.name) has \(tensor.count) elements; magnitudes of up to 2^32 - 1 are compared")
     }
-    let kernels = tensor.kernels
-    let upper = try Histograms(streams: streams, tensor: tensor, binCount: Self.upperBins)
-    let zeroHistogram = try Histograms(streams: streams, tensor: tensor, binCount: 1)
-    try tensor.forBlocks(buffers: buffers) { (block) throws(BoneSoupError) in
-      try fill(block) { block.buffer(first + $0) }
-      for stream in 0..<streams {
-        let x = block.buffer(first + stream)
-        kernels.magnitudeHistogram(x, count: block.count, into: upper.bins(stream, block.slot))
-        let zeros = kernels.magnitudeCount(x, count: block.count, bits: 0)
-        zeroHistogram.bins(stream, block.slot)[0] += UInt32(truncatingIfNeeded: zeros)
+    var searches = (0..<streams).flatMap { stream in
+      let counts = wanted(stream)
+      return [counts.kept, counts.dropped].map { Search(stream: stream, wanted: $0, of: tensor.count) }
+    }
+    var open = searches.indices.filter { searches[$0].found == nil }
+    if !open.isEmpty, tensor.shape.blockCount(ofRows: false) >= Self.leastSampledBlocks {
+      try estimate(&searches, open)
+    }
+    var passes = 0
+    while !open.isEmpty {
+      passes += 1
+      guard passes <= Self.mostPasses else {
+        throw .internalFault("\(tensor.name) changed between two readings")
       }
+      let histograms = try count(open.map { searches[$0] })
+      for (number, index) in open.enumerated() { narrow(&searches[index], histograms, number) }
+      open = open.filter { searches[$0].found == nil }
     }
-    var counts: [[Int]] = []
-    var prefixes: [[Histograms.Place?]] = []
-    for stream in 0..<streams {
-      let (kept, dropped) = wanted(stream, zeroHistogram.total(stream, bin: 0))
-      counts.append([kept, dropped])
-      prefixes.append([kept, dropped].map { upper.place(of: $0, stream: stream, from: 0) })
+    return (0..<streams).map { stream in
+      MagnitudeBand(kept: searches[2 * stream].found ?? .all, dropped: searches[2 * stream + 1].found ?? .none)
     }
-    return try refine(counts, prefixes)
   }
 
-  private func refine(
-    _ counts: [[Int]], _ prefixes: [[Histograms.Place?]]
-  ) throws(BoneSoupError) -> [MagnitudeBand] {
-    let kernels = tensor.kernels
-    var cuts = counts.map { $0.map { $0 >= tensor.count ? MagnitudeBand.Cut.all : .none } }
-    func isOpen(_ stream: Int, _ cut: Int) -> Bool {
-      counts[stream][cut] > 0 && counts[stream][cut] < tensor.count && prefixes[stream][cut] != nil
-    }
-    let pairs = (0..<streams).flatMap { stream in [(stream, 0), (stream, 1)] }.filter { isOpen($0.0, $0.1) }
-    guard !pairs.isEmpty else { return cuts.map { MagnitudeBand(kept: $0[0], dropped: $0[1]) } }
-    let lower = try Histograms(streams: pairs.count, tensor: tensor, binCount: 32_768)
-    try tensor.forBlocks(buffers: buffers) { (block) throws(BoneSoupError) in
+  private func count(_ searches: [Search], step: Int = 1) throws(BoneSoupError) -> Histograms {
+    let histograms = try Histograms(searches.count, tensor: tensor)
+    try tensor.forBlocks(buffers: buffers, step: step) { (block) throws(BoneSoupError) in
       try fill(block) { block.buffer(first + $0) }
-      for (number, pair) in pairs.enumerated() {
-        guard let prefix = prefixes[pair.0][pair.1]?.bin else { continue }
-        kernels.magnitudeHistogram(
-          block.buffer(first + pair.0), count: block.count, prefix: UInt32(prefix),
-          into: lower.bins(number, block.slot))
+      for (number, search) in searches.enumerated() {
+        histograms.above(number, block.slot).pointee += tensor.kernels.magnitudeHistogram(
+          block.buffer(first + search.stream), count: block.count, low: search.low, shift: search.shift,
+          bins: search.bins, into: histograms.bins(number, block.slot))
       }
     }
-    var partial: [(stream: Int, cut: Int)] = []
-    for (number, pair) in pairs.enumerated() {
-      guard let upper = prefixes[pair.0][pair.1],
-        let place = lower.place(of: counts[pair.0][pair.1], stream: number, from: upper.above)
-      else { throw .internalFault("\(tensor.name) changed between two readings") }
-      let kept = counts[pair.0][pair.1] - place.above
-      cuts[pair.0][pair.1] = MagnitudeBand.Cut(
-        bits: UInt32(upper.bin << 15 | place.bin), kept: kept, equal: place.count)
-      if kept < place.count { partial.append((pair.0, pair.1)) }
-    }
-    if !partial.isEmpty { try locate(partial, &cuts) }
-    return cuts.map { MagnitudeBand(kept: $0[0], dropped: $0[1]) }
+    return histograms
   }
 
-  /// Finds the block in which the equals that are in end.
-  private func locate(
-    _ partial: [(stream: Int, cut: Int)], _ cuts: inout [[MagnitudeBand.Cut]]
-  ) throws(BoneSoupError) {
-    let kernels = tensor.kernels
-    let blocks = tensor.shape.blockCount(ofRows: false)
-    let counted = try Buffer(
-      of: UInt32.self, count: partial.count * blocks, allocator: tensor.engine.allocator, purpose: "counts of equals")
-    defer { withExtendedLifetime(counted) {} }
-    let numbers = counted.elements(UInt32.self)
-    let wanted = partial.map { cuts[$0.stream][$0.cut].bits }
-    try tensor.forBlocks(buffers: buffers) { (block) throws(BoneSoupError) in
-      try fill(block) { block.buffer(first + $0) }
-      for (number, pair) in partial.enumerated() {
-        let found = kernels.magnitudeCount(block.buffer(first + pair.stream), count: block.count, bits: wanted[number])
-        numbers[number * blocks + block.index] = UInt32(truncatingIfNeeded: found)
+  /// Where the cuts are in a sample, four standard deviations of a rank to either side.
+  private func estimate(_ searches: inout [Search], _ open: [Int]) throws(BoneSoupError) {
+    let step = tensor.shape.blockCount(ofRows: false) / Self.sampleBlocks
+    let sample = try count(open.map { searches[$0] }, step: step)
+    for (number, index) in open.enumerated() {
+      let counted = sample.total(number, bins: searches[index].bins)
+      let share = Double(searches[index].wanted) / Double(tensor.count)
+      let deviation = (share * (1 - share) * Double(counted)).squareRoot()
+      let (rank, margin) = (Int(share * Double(counted)), Int(4 * deviation) + 1)
+      func edge(_ rank: Int) -> UInt32? {
+        sample.place(of: rank, number, bins: searches[index].bins).map { UInt32($0.bin) << 15 }
       }
+      let low = edge(rank + margin) ?? 0
+      let high = edge(rank - margin).map { $0 + 1 << 15 } ?? 1 << 31
+      searches[index].look(from: low, to: max(high, low + 1))
     }
-    for (number, pair) in partial.enumerated() {
-      var before = 0
-      for block in 0..<blocks {
-        let count = Int(numbers[number * blocks + block])
-        if before + count >= cuts[pair.stream][pair.cut].kept {
-          cuts[pair.stream][pair.cut].block = block
-          cuts[pair.stream][pair.cut].before = before
-          break
-        }
-        before += count
+  }
+
+  private func narrow(_ search: inout Search, _ histograms: Histograms, _ number: Int) {
+    let above = histograms.totalAbove(number)
+    if above >= search.wanted {
+      search.look(from: search.low + UInt32(search.bins) << search.shift, to: 1 << 31)
+    } else if let place = histograms.place(of: search.wanted, number, bins: search.bins) {
+      let bits = search.low + UInt32(place.bin) << search.shift
+      if search.shift == 0 {
+        search.found = MagnitudeBand.Cut(bits: bits, kept: search.wanted - place.above, equal: place.count)
+      } else {
+        search.look(from: bits, to: bits + 1 << search.shift)
       }
+    } else {
+      search.look(from: 0, to: max(search.low, 1))
     }
   }
 }
 
-/// One histogram for each stream and thread.
+/// For each search and thread one histogram, and how many magnitudes are above it.
 private struct Histograms {
+  static let mostBins = 1 << 17
+
   private let memory: Buffer
-  private let streams: Int
   private let slots: Int
-  private let binCount: Int
+  private let searches: Int
 
-  init(streams: Int, tensor: MergeTensor, binCount: Int) throws(BoneSoupError) {
-    self.streams = streams
-    self.binCount = binCount
+  static func byteCount(_ searches: Int, slots: Int) -> Int { searches * slots * (4 * mostBins + 8) }
+
+  init(_ searches: Int, tensor: MergeTensor) throws(BoneSoupError) {
+    self.searches = searches
     slots = tensor.pool.threadCount
-    memory = try Buffer(
-      of: UInt32.self, count: streams * slots * binCount, allocator: tensor.engine.allocator, purpose: "histograms")
-    memory.elements(UInt32.self).update(repeating: 0, count: streams * slots * binCount)
+    let byteCount = Self.byteCount(searches, slots: slots)
+    memory = try Buffer(byteCount: byteCount, allocator: tensor.engine.allocator, purpose: "histograms")
+    memory.elements(UInt8.self).update(repeating: 0, count: byteCount)
   }
 
-  func bins(_ stream: Int, _ slot: Int) -> UnsafeMutablePointer<UInt32> {
-    memory.elements(UInt32.self) + (stream * slots + slot) * binCount
+  func bins(_ search: Int, _ slot: Int) -> UnsafeMutablePointer<UInt32> {
+    memory.elements(UInt32.self) + (search * slots + slot) * Self.mostBins
   }
 
-  func total(_ stream: Int, bin: Int) -> Int {
-    (0..<slots).reduce(0) { $0 + Int(bins(stream, $1)[bin]) }
+  func above(_ search: Int, _ slot: Int) -> UnsafeMutablePointer<Int> {
+    (memory.pointer + 4 * searches * slots * Self.mostBins).assumingMemoryBound(to: Int.self) + search * slots + slot
+  }
+
+  func totalAbove(_ search: Int) -> Int { (0..<slots).reduce(0) { $0 + above(search, $1).pointee } }
+
+  /// Elements above and in the first `bins` bins.
+  func total(_ search: Int, bins count: Int) -> Int {
+    (0..<slots).reduce(totalAbove(search)) { sum, slot in
+      let numbers = bins(search, slot)
+      return (0..<count).reduce(sum) { $0 + Int(numbers[$1]) }
+    }
   }
 
   struct Place {
     let bin: Int
-    /// Elements in the bin, and in the ones above it.
+    /// Elements in the bin, and all that are greater.
     let count: Int
     let above: Int
   }
 
-  /// The bin in which the k-th greatest lies; nil where there is none.
-  ///
-  /// - Parameter above: how many are greater than all that are counted here.
-  func place(of k: Int, stream: Int, from above: Int) -> Place? {
-    var above = above
+  /// The bin in which the k-th greatest lies; nil where it lies in none.
+  func place(of k: Int, _ search: Int, bins count: Int) -> Place? {
+    var above = totalAbove(search)
     guard k > above else { return nil }
-    for bin in stride(from: binCount - 1, through: 0, by: -1) {
-      let count = total(stream, bin: bin)
-      if above + count >= k { return Place(bin: bin, count: count, above: above) }
-      above += count
+    let start = bins(search, 0)
+    for bin in stride(from: count - 1, through: 0, by: -1) {
+      var found = 0
+      for slot in 0..<slots { found += Int(start[slot * Self.mostBins + bin]) }
+      if above + found >= k { return Place(bin: bin, count: found, above: above) }
+      above += found
     }
     return nil
   }

@@ -59,26 +59,28 @@ final class MergeTensor: Sendable {
     fileprivate var raw: UnsafeMutableRawPointer { UnsafeMutableRawPointer(memory) }
   }
 
-  /// Calls `body` for each block, on all threads, in any order.
+  /// Calls `body` for each block, on all threads. They are taken up in their order.
   ///
   /// - Parameters:
   ///   - buffers: how many buffers a block has.
   ///   - ofRows: blocks are whole rows.
   ///   - only: the blocks' numbers; nil is all.
+  ///   - step: only every so many of these.
   func forBlocks(
-    buffers: Int, ofRows: Bool = false, only: Range<Int>? = nil, _ body: (Block) throws(BoneSoupError) -> Void
+    buffers: Int, ofRows: Bool = false, only: Range<Int>? = nil, step: Int = 1,
+    _ body: (Block) throws(BoneSoupError) -> Void
   ) throws(BoneSoupError) {
     let length = shape.blockLength(ofRows: ofRows)
     let stride = length + MergeShape.margin
     let chosen = only ?? 0..<shape.blockCount(ofRows: ofRows)
-    let workers = Workers(pool: pool, count: chosen.count)
+    let workers = Workers(pool: pool, count: (chosen.count + step - 1) / step)
     let memory = try Buffer(
       byteCount: shape.blockBytes(buffers: buffers, ofRows: ofRows), allocator: engine.allocator,
       purpose: "the blocks of \(name)")
     let count = count
     let caller = pthread_self()
     try workers.runThrowing(monitor: monitor) { (piece, slot) throws(BoneSoupError) in
-      let index = chosen.lowerBound + piece
+      let index = chosen.lowerBound + piece * step
       let start = index * length
       try body(
         Block(
@@ -100,8 +102,7 @@ final class MergeTensor: Sendable {
   func readDelta(
     _ model: Int, _ block: Block, base: UnsafePointer<Float>, into values: UnsafeMutablePointer<Float>
   ) throws(BoneSoupError) {
-    try models[model].read(block.range, into: values, raw: block.raw, kernels: kernels)
-    if !models[model].isDelta { kernels.subtract(values, base, count: block.count, into: values) }
+    try models[model].readDelta(block.range, base: base, into: values, raw: block.raw, kernels: kernels)
   }
 
   /// θᵢ of a model that is stored as such.

@@ -1,47 +1,13 @@
 import Kernels
 import Platform
 
-/// Which elements of a tensor are kept: one bit each, block by block.
-struct PackedMasks: Sendable {
-  private let memory: Buffer
-  private let stride: Int
-
-  private static func stride(_ shape: MergeShape, _ ofRows: Bool) -> Int {
-    (shape.blockLength(ofRows: ofRows) + 15) / 16
-  }
-
-  static func byteCount(_ shape: MergeShape, ofRows: Bool) -> Int {
-    2 * stride(shape, ofRows) * shape.blockCount(ofRows: ofRows)
-  }
-
-  /// - Parameter ofRows: whether blocks are whole rows.
-  init(_ shape: MergeShape, ofRows: Bool, allocator: Allocator) throws(BoneSoupError) {
-    stride = Self.stride(shape, ofRows)
-    memory = try Buffer(
-      byteCount: Self.byteCount(shape, ofRows: ofRows), allocator: allocator, purpose: "a mask of what is kept")
-  }
-
-  private func bits(_ block: MergeTensor.Block) -> UnsafeMutablePointer<UInt16> {
-    memory.elements(UInt16.self) + block.index * stride
-  }
-
-  func set(from chosen: UnsafePointer<Float>, block: MergeTensor.Block, kernels: Kernels) {
-    kernels.packChosen(chosen, count: block.count, into: bits(block))
-  }
-
-  func apply(to x: UnsafeMutablePointer<Float>, block: MergeTensor.Block, kernels: Kernels) {
-    kernels.keepPacked(x, bits: bits(block), count: block.count)
-  }
-}
-
 /// DELLA's thinning of one model (arXiv 2406.11617): in each row, an element is kept with a probability that rises with the
 /// rank of its magnitude, from density − epsilon to density + epsilon.
-struct RankedThinning {
-  /// θ₀, Δ, words, and the sort's records, which are as long as four buffers.
-  static let buffers = 8
+struct RankedThinning: Sendable {
+  /// Buffers of what ranking needs beside the row.
+  static let buffers = 4
 
-  private let tensor: MergeTensor
-  private let model: Int
+  private let length: Int
   /// For each rank, ascending: words below are kept.
   private let limits: Buffer
 
@@ -52,9 +18,7 @@ struct RankedThinning {
         "\(tensor.name): density \(density) and epsilon \(epsilon) give probabilities outside 0 to 1; density ± epsilon "
           + "must lie between")
     }
-    self.tensor = tensor
-    self.model = model
-    let length = tensor.shape.rowLength
+    length = tensor.shape.rowLength
     guard length < Int(UInt32.max) else { throw .unsupported("\(tensor.name) has rows of \(length) elements") }
     limits = try Buffer(of: UInt32.self, count: length, allocator: tensor.engine.allocator, purpose: "probabilities")
     for rank in 0..<length {
@@ -65,22 +29,19 @@ struct RankedThinning {
     }
   }
 
-  func masks() throws(BoneSoupError) -> PackedMasks {
-    let masks = try PackedMasks(tensor.shape, ofRows: true, allocator: tensor.engine.allocator)
-    let length = tensor.shape.rowLength
-    let limits = limits.elements(UInt32.self)
-    try tensor.forBlocks(buffers: Self.buffers, ofRows: true) { (block) throws(BoneSoupError) in
-      let x = block.buffer(1)
-      try tensor.readBase(block, into: block.buffer(0))
-      try tensor.readDelta(model, block, base: block.buffer(0), into: x)
-      let words = tensor.words(block, model: model, in: block.buffer(2))
-      let records = UnsafeMutableRawPointer(block.buffer(4)).alignedUp(for: UInt64.self)
-        .assumingMemoryBound(to: UInt64.self)
-      for start in stride(from: 0, to: block.count, by: length) {
-        tensor.kernels.pruneRow(x + start, count: length, words: words + start, limits: limits, scratch: records)
-      }
-      masks.set(from: x, block: block, kernels: tensor.kernels)
+  /// Elements of a block of whole rows that are not kept become 0.
+  ///
+  /// - Parameters:
+  ///   - words: the elements' random words.
+  ///   - room: four buffers of the block.
+  func prune(
+    _ x: UnsafeMutablePointer<Float>, count: Int, words: UnsafePointer<UInt32>, room: UnsafeMutablePointer<Float>,
+    kernels: Kernels
+  ) {
+    let records = UnsafeMutableRawPointer(room).alignedUp(for: UInt64.self).assumingMemoryBound(to: UInt64.self)
+    for start in stride(from: 0, to: count, by: length) {
+      kernels.pruneRow(
+        x + start, count: length, words: words + start, limits: limits.elements(UInt32.self), scratch: records)
     }
-    return masks
   }
 }

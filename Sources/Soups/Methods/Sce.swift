@@ -1,5 +1,6 @@
 import Kernels
 import Platform
+import Synchronization
 
 /// SCE (arXiv 2408.07990): the elements in which the task vectors vary most, weighted by each model's energy there, with the
 /// election of signs.
@@ -13,32 +14,29 @@ struct Sce: MergeMethod {
 
   func byteCount(_ shape: MergeShape) -> Int {
     let n = shape.modelCount
-    return MagnitudeBands.byteCount(shape, streams: 1, buffers: n + 2) + 8 * n * shape.blockCount(ofRows: false)
+    return MagnitudeBands.byteCount(shape, streams: 1, buffers: n + 2, cuts: 1)
+      + BandPass.byteCount(shape, bands: 1) + 8 * (n + 1) * shape.blockCount(ofRows: false)
   }
 
   func merge(_ tensor: MergeTensor) throws(BoneSoupError) {
     let n = tensor.models.count
     let share = tensor.values.number("select_topk")
     let kernels = tensor.kernels
-    var band: MagnitudeBand?
-    if share > 0, share < 1 {
-      let search = MagnitudeBands(
-        tensor: tensor, streams: 1,
-        fill: { (block, stream) throws(BoneSoupError) in
+    let bands = share > 0 && share < 1 ? try bands(tensor, share) : []
+    func readSelected(_ block: MergeTensor.Block, _ pass: BandPass) throws(BoneSoupError) {
+      let variance = block.buffer(n + 1)
+      try pass.keep(
+        block, kernels: kernels,
+        read: { () throws(BoneSoupError) in
           try read(tensor, block)
-          withDeltas(block, n) { kernels.variance($0, n: n, count: block.count, into: stream(0)) }
-        }, buffers: n + 2, first: n + 1)
-      band = try search.find { (_, zeros) in (Int(Double(tensor.count - zeros) * share), 0) }.first
-    }
-    func readSelected(_ block: MergeTensor.Block) throws(BoneSoupError) {
-      try read(tensor, block)
-      if let band {
-        let variance = block.buffer(n + 1)
-        withDeltas(block, n) { kernels.variance($0, n: n, count: block.count, into: variance) }
-        band.keep(variance, block: block.index, count: block.count, kernels: kernels)
-        for model in 1...n { kernels.keepChosen(block.buffer(model), chosen: variance, count: block.count) }
-      } else if share <= 0 {
-        for model in 1...n { block.buffer(model).update(repeating: 0, count: block.count) }
+          if !bands.isEmpty { withDeltas(block, n) { kernels.variance($0, n: n, count: block.count, into: variance) } }
+        }, stream: { _ in variance })
+      for model in 1...n {
+        if share <= 0 {
+          block.buffer(model).update(repeating: 0, count: block.count)
+        } else if !bands.isEmpty {
+          kernels.keepChosen(block.buffer(model), chosen: variance, count: block.count)
+        }
       }
     }
     let blocks = tensor.shape.blockCount(ofRows: false)
@@ -46,8 +44,9 @@ struct Sce: MergeMethod {
       of: Double.self, count: n * blocks, allocator: tensor.engine.allocator, purpose: "the sums of blocks")
     defer { withExtendedLifetime(memory) {} }
     let squares = memory.elements(Double.self)
+    let first = try BandPass(bands, tensor)
     try tensor.forBlocks(buffers: n + 2) { (block) throws(BoneSoupError) in
-      try readSelected(block)
+      try readSelected(block, first)
       for model in 0..<n {
         let x = block.buffer(model + 1)
         squares[model * blocks + block.index] = kernels.productSum(x, x, count: block.count)
@@ -61,8 +60,9 @@ struct Sce: MergeMethod {
       let weight = total.magnitude < 1e-6 ? 1 / Float(n) : energy / total
       return [1, 1, weight, weight]
     }
+    let second = try BandPass(bands, tensor)
     try tensor.forBlocks(buffers: n + 2) { (block) throws(BoneSoupError) in
-      try readSelected(block)
+      try readSelected(block, second)
       withDeltas(block, n) { deltas in
         kernels.mergeDeltas(
           deltas, factors: factors, n: n, flags: [.elect, .normalize, .floor], divisor: 1e-6, lambda: 1,
@@ -70,6 +70,30 @@ struct Sce: MergeMethod {
       }
       try tensor.write(block.buffer(0), block)
     }
+  }
+
+  /// The share of the elements with a variance that are selected.
+  private func bands(_ tensor: MergeTensor, _ share: Double) throws(BoneSoupError) -> [MagnitudeBand] {
+    let n = tensor.models.count
+    let kernels = tensor.kernels
+    let zeros = Atomic<Int>(0)
+    func readVariance(
+      _ block: MergeTensor.Block, _ variance: UnsafeMutablePointer<Float>
+    ) throws(BoneSoupError) {
+      try read(tensor, block)
+      withDeltas(block, n) { kernels.variance($0, n: n, count: block.count, into: variance) }
+    }
+    try tensor.forBlocks(buffers: n + 2) { (block) throws(BoneSoupError) in
+      try readVariance(block, block.buffer(n + 1))
+      zeros.wrappingAdd(
+        kernels.magnitudeCount(block.buffer(n + 1), count: block.count, bits: 0), ordering: .relaxed)
+    }
+    let selected = Int(Double(tensor.count - zeros.load(ordering: .relaxed)) * share)
+    let search = MagnitudeBands(
+      tensor: tensor, streams: 1,
+      fill: { (block, stream) throws(BoneSoupError) in try readVariance(block, stream(0)) }, buffers: n + 2,
+      first: n + 1)
+    return try search.find { _ in (selected, 0) }
   }
 
   private func read(_ tensor: MergeTensor, _ block: MergeTensor.Block) throws(BoneSoupError) {

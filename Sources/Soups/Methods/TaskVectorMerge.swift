@@ -23,18 +23,26 @@ struct TaskVectorMerge: Sendable {
   /// Whether only the elements count that agree with the sign of the sum (TIES).
   let elects: Bool
 
+  /// Blocks are whole rows.
+  private var ofRows: Bool { thinning == .ranked }
+
+  /// θ₀, Δ of each model, random words, and what ranking takes.
+  private func bufferCount(_ modelCount: Int) -> Int {
+    modelCount + 2 + (thinning == .ranked ? RankedThinning.buffers : 0)
+  }
+
   func byteCount(_ shape: MergeShape) -> Int {
     let n = shape.modelCount
-    let sums = 16 * n * shape.blockCount(ofRows: thinning == .ranked)
+    let blocks = shape.blockBytes(buffers: bufferCount(n), ofRows: ofRows)
+    let sums = 16 * n * shape.blockCount(ofRows: ofRows)
     switch thinning {
-    case .none: return shape.blockBytes(buffers: n + 2)
+    case .none: return blocks
     case .magnitude, .outliers:
-      return sums
-        + max(MagnitudeBands.byteCount(shape, streams: n, buffers: n + 1), shape.blockBytes(buffers: n + 2))
-    case .random: return sums + n * PackedMasks.byteCount(shape, ofRows: false) + shape.blockBytes(buffers: n + 2)
-    case .ranked:
-      return sums + n * PackedMasks.byteCount(shape, ofRows: true) + 4 * n * shape.rowLength
-        + shape.blockBytes(buffers: max(RankedThinning.buffers, n + 2), ofRows: true)
+      let search = MagnitudeBands.byteCount(
+        shape, streams: n, buffers: n + 1, cuts: thinning == .outliers ? 2 : 1)
+      return max(search, blocks + sums) + BandPass.byteCount(shape, bands: n)
+    case .random: return blocks + sums + n * PackedMasks.byteCount(shape, ofRows: ofRows)
+    case .ranked: return blocks + sums + n * (PackedMasks.byteCount(shape, ofRows: ofRows) + 4 * shape.rowLength)
     }
   }
 
@@ -42,10 +50,20 @@ struct TaskVectorMerge: Sendable {
   private enum Kept {
     case all
     case nothing
-    case band(MagnitudeBand)
+    /// A band by its number.
+    case band(Int)
     /// Random words below this limit.
     case below(UInt32)
+    case ranked(RankedThinning)
     case masked(PackedMasks)
+  }
+
+  /// What is kept of all of them.
+  private struct Selection {
+    var kept: [Kept]
+    var bands: [MagnitudeBand] = []
+    /// The models that the bands are of.
+    var banded: [Int] = []
   }
 
   func merge(_ tensor: MergeTensor) throws(BoneSoupError) {
@@ -53,8 +71,9 @@ struct TaskVectorMerge: Sendable {
     guard thinning != .random && thinning != .ranked || tensor.count <= 1 << 34 else {
       throw .unsupported("\(tensor.name) has \(tensor.count) elements; random words are drawn for up to 2^34")
     }
-    var kept = try choose(tensor)
-    let scales = tensor.values.flag("rescale") ? try scales(tensor, &kept) : [Float](repeating: 1, count: n)
+    var selection = try select(tensor)
+    let scales =
+      tensor.values.flag("rescale") ? try scales(tensor, &selection) : [Float](repeating: 1, count: n)
     let weights = (0..<n).map { Float(tensor.values.number("weight", model: $0)) }
     let factors: [Float] = (0..<n).flatMap { [scales[$0], weights[$0], 1, weights[$0]] as [Float] }
     var flags: Kernels.MergeFlags = elects ? .elect : []
@@ -63,14 +82,14 @@ struct TaskVectorMerge: Sendable {
     let divisor: Float = sum.magnitude < 1e-8 ? 1 : sum
     let lambda = Float(tensor.values.number("lambda"))
     let kernels = tensor.kernels
-    let chosen = kept
-    try tensor.forBlocks(buffers: n + 2, ofRows: thinning == .ranked) { (block) throws(BoneSoupError) in
+    let chosen = selection
+    let pass = try BandPass(chosen.bands, tensor)
+    try tensor.forBlocks(buffers: bufferCount(n), ofRows: ofRows) { (block) throws(BoneSoupError) in
+      try pass.keep(
+        block, kernels: kernels, read: { () throws(BoneSoupError) in try read(tensor, block) },
+        stream: { block.buffer(chosen.banded[$0] + 1) })
+      for model in 0..<n { thin(model, block, chosen.kept[model], tensor) }
       let base = block.buffer(0)
-      try tensor.readBase(block, into: base)
-      for model in 0..<n {
-        try tensor.readDelta(model, block, base: base, into: block.buffer(model + 1))
-        thin(block.buffer(model + 1), model, block, chosen[model], tensor)
-      }
       withDeltas(block, n) { deltas in
         kernels.mergeDeltas(
           deltas, factors: factors, n: n, flags: flags, divisor: divisor, lambda: lambda, base: base,
@@ -80,34 +99,24 @@ struct TaskVectorMerge: Sendable {
     }
   }
 
-  private func choose(_ tensor: MergeTensor) throws(BoneSoupError) -> [Kept] {
+  private func select(_ tensor: MergeTensor) throws(BoneSoupError) -> Selection {
     let n = tensor.models.count
     let densities = (0..<n).map { tensor.values.number("density", model: $0) }
-    func whole(_ model: Int) -> Kept? { densities[model] >= 1 ? .all : densities[model] <= 0 ? .nothing : nil }
-    switch thinning {
-    case .none: return [Kept](repeating: .all, count: n)
-    case .random:
+    var selection = Selection(kept: [])
+    for (model, density) in densities.enumerated() {
+      switch thinning {
+      case _ where density >= 1, .none: selection.kept.append(.all)
+      case _ where density <= 0: selection.kept.append(.nothing)
       // A probability p in 32 bits: words below p·2^32.
-      return (0..<n).map { whole($0) ?? .below(UInt32(densities[$0] * 0x1p32)) }
-    case .ranked:
-      var kept: [Kept] = []
-      for model in 0..<n {
-        if let whole = whole(model) {
-          kept.append(whole)
-        } else {
-          let ranked = try RankedThinning(tensor, model: model, density: densities[model])
-          kept.append(.masked(try ranked.masks()))
-        }
-      }
-      return kept
-    case .magnitude, .outliers:
-      let open = (0..<n).filter { whole($0) == nil }
-      guard !open.isEmpty else { return (0..<n).compactMap(whole) }
-      let bands = try bands(of: open, densities, tensor)
-      return (0..<n).map { model in
-        whole(model) ?? open.firstIndex(of: model).map { .band(bands[$0]) } ?? .all
+      case .random: selection.kept.append(.below(UInt32(density * 0x1p32)))
+      case .ranked: selection.kept.append(.ranked(try RankedThinning(tensor, model: model, density: density)))
+      case .magnitude, .outliers:
+        selection.kept.append(.band(selection.banded.count))
+        selection.banded.append(model)
       }
     }
+    if !selection.banded.isEmpty { selection.bands = try bands(of: selection.banded, densities, tensor) }
+    return selection
   }
 
   private func bands(
@@ -122,7 +131,7 @@ struct TaskVectorMerge: Sendable {
           try tensor.readDelta(model, block, base: block.buffer(0), into: stream(number))
         }
       }, buffers: models.count + 1, first: 1)
-    return try search.find { (stream, _) in
+    return try search.find { stream in
       let kept = Int(densities[models[stream]] * Double(count))
       guard thinning == .outliers else { return (max(1, kept), 0) }
       let greatest = Int(tensor.values.number("gamma", model: models[stream]) * Double(count))
@@ -132,59 +141,82 @@ struct TaskVectorMerge: Sendable {
     }
   }
 
-  private func thin(
-    _ x: UnsafeMutablePointer<Float>, _ model: Int, _ block: MergeTensor.Block, _ kept: Kept, _ tensor: MergeTensor
-  ) {
+  /// θ₀ into buffer 0, Δ of each model into the next ones.
+  private func read(_ tensor: MergeTensor, _ block: MergeTensor.Block) throws(BoneSoupError) {
+    try tensor.readBase(block, into: block.buffer(0))
+    for model in tensor.models.indices {
+      try tensor.readDelta(model, block, base: block.buffer(0), into: block.buffer(model + 1))
+    }
+  }
+
+  /// All but bands, which `BandPass` keeps.
+  private func thin(_ model: Int, _ block: MergeTensor.Block, _ kept: Kept, _ tensor: MergeTensor) {
+    let x = block.buffer(model + 1)
+    let room = block.buffer(tensor.models.count + 1)
     switch kept {
-    case .all: return
+    case .all, .band: return
     case .nothing: x.update(repeating: 0, count: block.count)
-    case .band(let band): band.keep(x, block: block.index, count: block.count, kernels: tensor.kernels)
     case .below(let limit):
-      let words = tensor.words(block, model: model, in: block.buffer(tensor.models.count + 1))
+      let words = tensor.words(block, model: model, in: room)
       tensor.kernels.keepWords(x, words: words, limit: limit, count: block.count)
+    case .ranked(let ranked):
+      ranked.prune(
+        x, count: block.count, words: tensor.words(block, model: model, in: room),
+        room: block.buffer(tensor.models.count + 2), kernels: tensor.kernels)
     case .masked(let masks): masks.apply(to: x, block: block, kernels: tensor.kernels)
     }
   }
 
   /// Σ|Δ| over Σ|what is kept of Δ|, 1 where either is next to nothing.
   ///
-  /// - Parameter kept: what was drawn at random is remembered in it.
-  private func scales(_ tensor: MergeTensor, _ kept: inout [Kept]) throws(BoneSoupError) -> [Float] {
+  /// - Parameter selection: what was drawn at random is remembered in it.
+  private func scales(_ tensor: MergeTensor, _ selection: inout Selection) throws(BoneSoupError) -> [Float] {
     let n = tensor.models.count
-    let ofRows = thinning == .ranked
     let blocks = tensor.shape.blockCount(ofRows: ofRows)
-    let thinned = kept.map { if case .all = $0 { false } else { true } }
-    func isThinned(_ model: Int) -> Bool { thinned[model] }
-    guard (0..<n).contains(where: isThinned) else { return [Float](repeating: 1, count: n) }
     var masks = [PackedMasks?](repeating: nil, count: n)
+    var isThinned = [Bool](repeating: true, count: n)
     for model in 0..<n {
-      if case .below = kept[model] {
+      switch selection.kept[model] {
+      case .all: isThinned[model] = false
+      case .below, .ranked:
         masks[model] = try PackedMasks(tensor.shape, ofRows: ofRows, allocator: tensor.engine.allocator)
+      case .nothing, .band, .masked: break
       }
     }
-    let drawn = masks
-    let chosen = kept
+    guard isThinned.contains(true) else { return [Float](repeating: 1, count: n) }
     let memory = try Buffer(
       of: Double.self, count: 2 * n * blocks, allocator: tensor.engine.allocator, purpose: "sums of magnitudes")
     defer { withExtendedLifetime(memory) {} }
     let sums = memory.elements(Double.self)
-    try tensor.forBlocks(buffers: n + 2, ofRows: ofRows) { (block) throws(BoneSoupError) in
-      let base = block.buffer(0)
-      try tensor.readBase(block, into: base)
-      for model in 0..<n where isThinned(model) {
-        let x = block.buffer(model + 1)
-        try tensor.readDelta(model, block, base: base, into: x)
-        sums[(2 * model) * blocks + block.index] = tensor.kernels.magnitudeSum(x, count: block.count)
-        thin(x, model, block, chosen[model], tensor)
-        drawn[model]?.set(from: x, block: block, kernels: tensor.kernels)
-        sums[(2 * model + 1) * blocks + block.index] = tensor.kernels.magnitudeSum(x, count: block.count)
+    let (chosen, drawn, thinned, kernels) = (selection, masks, isThinned, tensor.kernels)
+    let pass = try BandPass(chosen.bands, tensor)
+    try tensor.forBlocks(buffers: bufferCount(n), ofRows: ofRows) { (block) throws(BoneSoupError) in
+      func sum(_ model: Int) -> Double { kernels.magnitudeSum(block.buffer(model + 1), count: block.count) }
+      func place(_ model: Int, _ row: Int) -> Int { (2 * model + row) * blocks + block.index }
+      try pass.keep(
+        block, kernels: kernels,
+        read: { () throws(BoneSoupError) in
+          try read(tensor, block)
+          for model in 0..<n where thinned[model] { sums[place(model, 0)] = sum(model) }
+        },
+        stream: { block.buffer(chosen.banded[$0] + 1) })
+      for model in 0..<n where thinned[model] {
+        if case .below(let limit) = chosen.kept[model], let mask = drawn[model] {
+          sums[place(model, 1)] = mask.draw(
+            block.buffer(model + 1), words: tensor.words(block, model: model, in: block.buffer(n + 1)), limit: limit,
+            block: block, kernels: kernels)
+        } else {
+          thin(model, block, chosen.kept[model], tensor)
+          drawn[model]?.set(from: block.buffer(model + 1), block: block, kernels: kernels)
+          sums[place(model, 1)] = sum(model)
+        }
       }
     }
     for model in 0..<n {
-      if let mask = masks[model] { kept[model] = .masked(mask) }
+      if let mask = masks[model] { selection.kept[model] = .masked(mask) }
     }
     return (0..<n).map { model in
-      guard isThinned(model) else { return 1 }
+      guard isThinned[model] else { return 1 }
       func sum(_ row: Int) -> Float { Float((0..<blocks).reduce(0.0) { $0 + sums[row * blocks + $1] }) }
       let (before, after) = (sum(2 * model), sum(2 * model + 1))
       return before < 1e-7 || after < 1e-7 ? 1 : before / after

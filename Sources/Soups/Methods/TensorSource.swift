@@ -12,6 +12,24 @@ protocol TensorSource: Sendable {
   func read(
     _ range: Range<Int>, into values: UnsafeMutablePointer<Float>, raw: UnsafeMutableRawPointer, kernels: Kernels
   ) throws(BoneSoupError)
+
+  /// Δ = θ − θ₀ of the elements.
+  ///
+  /// - Parameter base: θ₀ of the range.
+  func readDelta(
+    _ range: Range<Int>, base: UnsafePointer<Float>, into values: UnsafeMutablePointer<Float>,
+    raw: UnsafeMutableRawPointer, kernels: Kernels
+  ) throws(BoneSoupError)
+}
+
+extension TensorSource {
+  func readDelta(
+    _ range: Range<Int>, base: UnsafePointer<Float>, into values: UnsafeMutablePointer<Float>,
+    raw: UnsafeMutableRawPointer, kernels: Kernels
+  ) throws(BoneSoupError) {
+    try read(range, into: values, raw: raw, kernels: kernels)
+    if !isDelta { kernels.subtract(values, base, count: range.count, into: values) }
+  }
 }
 
 /// Where the elements of the merged tensor go.
