@@ -14,7 +14,7 @@ static bsoup_status blend_something(bsoup_soup *soup) {
   static double values[70];
   static float multipliers[64];
   static bsoup_named_value named[4];
-  static const char *const names[] = {"brief", "happy", "talkative", "sad", NULL, ""};
+  static const char *const names[] = {"brief", "happy", "vivid", "sad", NULL, ""};
   bsoup_blend_info info;
   bsoup_blend *blend = NULL;
   bsoup_status status;

@@ -16,7 +16,7 @@ from support import FIXTURES
 DEMO = FIXTURES / "demo-soup"
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "recipes" / "tinystories"))
 measure = importlib.import_module("measure")
-OBJECTIVES = ["brief", "happy", "talkative"]
+OBJECTIVES = ["brief", "happy", "vivid"]
 
 
 @pytest.fixture(scope="module")

@@ -30,9 +30,9 @@ def run(name: str, *arguments: str) -> str:
 
 
 def test_a_story_follows_its_preference() -> None:
-    happy, talkative = run("story.py", DEMO, "happy=1"), run("story.py", DEMO, "talkative=1")
-    assert len(happy) > 50 and len(talkative) > 50
-    assert happy != talkative
+    happy, vivid = run("story.py", DEMO, "happy=1"), run("story.py", DEMO, "vivid=1")
+    assert len(happy) > 50 and len(vivid) > 50
+    assert happy != vivid
 
 
 def test_output_obeys_a_schema() -> None:

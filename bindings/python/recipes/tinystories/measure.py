@@ -12,12 +12,16 @@ import argparse
 import statistics
 from collections.abc import Mapping, Sequence
 
-from objectives import OBJECTIVES
-
 import bonesoup
+from bonesoup import rewards
 
 POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
-UNITS = {"brief": "words per story, less", "happy": "happy less sad words in 100", "talkative": "% of words spoken"}
+UNITS = {
+    "brief": "words per sentence, less",
+    "happy": "happy less sad words in 100",
+    "vivid": "describing words per sentence",
+}
+OBJECTIVES = {name: rewards.load({"reward": name}) for name in UNITS}
 _STARTS = ("Once upon a time, there was", "One day,", "Once there was", "In a small town, there lived")
 _HEROES = (
     "a little girl named Lily",
@@ -63,7 +67,7 @@ def sweep(
     rows = []
     for position in POSITIONS:
         stories = write(soup, preference(name, position), prompts, tokens, seed)
-        rows.append({key: [reward(story) for story in stories] for key, reward in OBJECTIVES.items()})
+        rows.append({key: list(reward(prompts, stories)) for key, reward in OBJECTIVES.items()})
     return rows
 
 
@@ -83,8 +87,8 @@ def main() -> None:
                 means = [statistics.fmean(row[key]) for row in rows]
                 error = statistics.fmean(statistics.stdev(row[key]) / len(row[key]) ** 0.5 for row in rows)
                 label = f"**{name}**" if key == name else ""
-                cells = "".join(f" {abs(mean) if key == 'brief' else mean:.1f} |" for mean in means)
-                print(f"| {label} | {UNITS[key]} |{cells} {error:.1f} |", flush=True)
+                cells = "".join(f" {abs(mean) if key == 'brief' else mean:.2f} |" for mean in means)
+                print(f"| {label} | {UNITS[key]} |{cells} {error:.2f} |", flush=True)
 
 
 if __name__ == "__main__":
