@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 from bonesoup.errors import Status, error
 from bonesoup.train import matrix as matrices
 from bonesoup.train import norms as norm_files
+from bonesoup.train import report
 from bonesoup.train.project import Project
 from bonesoup.train.sampling import sample_base
 from bonesoup.train.soup import train
@@ -42,12 +44,17 @@ def add_objective(project: Project) -> Path:
     rest = (1 - beta) / len(names)
     rows = [[*row, 0.0] for row in old] + [[rest] * len(names) + [beta]]
     backbones = tuple(Path(entry["path"]).name for entry in soup["backbones"]) + (wanted[-1],)
-    _add_norm(project)
-    return train(dataclasses.replace(project, matrix=rows, names=backbones))
+    added = dataclasses.replace(project, matrix=rows, names=backbones)
+    _add_norm(added)
+    return train(added)
 
 
 def _add_norm(project: Project) -> None:
-    """Measure the new objective's norm; the others keep theirs, by which their backbones were trained."""
+    """Measure the new objective's norm; the others keep theirs, by which their backbones were trained.
+
+    The report that comes with it says which objectives fall under the old backbones' mixes, to first order: what it
+    costs that these were not trained for the new one.
+    """
     if norm_files.read(project) is not None:
         return
     *others, _ = project.objectives
@@ -55,6 +62,10 @@ def _add_norm(project: Project) -> None:
     if kept is None:
         raise error(Status.NOT_FOUND, f"{project.output / 'rewards.json'} has not the norms of the soup's objectives")
     last = project.objectives[-1]
-    (samples,) = sample_base(project, 0)
+    first, second = sample_base(project, 0, 1)
     new = dataclasses.replace(project, objectives=(last,))
-    norm_files.write(project, [*kept, *new.norms(samples.scores(new.rewards()))])
+    norms = [*kept, *new.norms(first.scores(new.rewards()))]
+    known = report.make(project, norms, first, second)
+    report.write(project, known)
+    print(known, file=sys.stderr, flush=True)
+    norm_files.write(project, norms)
