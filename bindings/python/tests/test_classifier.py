@@ -17,17 +17,16 @@ from support import FIXTURES
 def _classifier(folder: pathlib.Path, labels: int) -> str:
     tokenizer = transformers.AutoTokenizer.from_pretrained(FIXTURES / "demo-soup" / "base")
     torch.manual_seed(1)
-    model = transformers.LlamaForSequenceClassification(
-        transformers.LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            num_labels=labels,
-            pad_token_id=tokenizer.eos_token_id,
-        )
+    config = transformers.LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        pad_token_id=tokenizer.eos_token_id,
     )
+    config.num_labels = labels
+    model = transformers.LlamaForSequenceClassification(config)
     if labels == 2:
         model.config.id2label, model.config.label2id = {0: "bad", 1: "good"}, {"bad": 0, "good": 1}
     model.save_pretrained(folder)

@@ -24,14 +24,16 @@ def declare(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Seek."""
+    from bonesoup.train.extras import need
     from bonesoup.train.project import Project
-    from bonesoup.train.seek import factors, seek
+
+    seeking = need("bonesoup.train.seek")
 
     project = Project.load(options.project).changed(
         output=None if options.out is None else Path(options.out), seed=options.seed
     )
     if options.factors:
-        chosen = factors(project)
+        chosen = seeking.factors(project)
         file = project.output / "soup.json"
         content = json.loads(file.read_text())
         content["extrapolation"] = [round(factor, 4) for factor in chosen]
@@ -39,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         named = ", ".join(f"{each.name} {factor:.3g}" for each, factor in zip(project.objectives, chosen))
         print(f"extrapolation {named}: written to {file}")
         return 0
-    result = seek(
+    result = seeking.seek(
         project, betas=_numbers(options.betas, "--betas"), fractions=_numbers(options.fractions, "--fractions")
     )
     cost = result["cost"]

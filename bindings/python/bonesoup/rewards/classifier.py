@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
 from bonesoup.errors import Status, error
 from bonesoup.rewards.registry import register
+from bonesoup.train.extras import need
 
 
 @register("classifier")
@@ -44,8 +44,8 @@ class Classifier:
         max_length: int = 1024,
         device: str | None = None,
     ) -> None:
-        self._torch: Any = importlib.import_module("torch")
-        transformers: Any = importlib.import_module("transformers")
+        self._torch = need("torch")
+        transformers = need("transformers")
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(model)
         self._device = device or ("cuda" if self._torch.cuda.is_available() else "cpu")
         self._model = transformers.AutoModelForSequenceClassification.from_pretrained(model).eval().to(self._device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ from typing import Any
 from bonesoup.errors import Status, error
 from bonesoup.rewards import Norm
 from bonesoup.train import warning_signs
+from bonesoup.train.extras import need
 from bonesoup.train.log import RunLog, read
 from bonesoup.train.project import Project
 from bonesoup.train.sampling import load_base
@@ -76,15 +76,10 @@ def _trainer(
     log: RunLog | None,
     start: Path | None,
 ) -> Any:
-    try:
-        trl: Any = importlib.import_module("trl")
-        datasets: Any = importlib.import_module("datasets")
-        peft: Any = importlib.import_module("peft")
-    except ImportError as failure:
-        raise error(Status.UNSUPPORTED, f"training needs {failure.name}: pip install 'bonesoup[train]'") from None
+    trl, datasets, peft = need("trl"), need("datasets"), need("peft")
     # A new adapter's weights are drawn before the trainer sets the seed: the same for every backbone, so that they
     # differ by what they were trained on.
-    importlib.import_module("transformers").set_seed(project.training.seed)
+    need("transformers").set_seed(project.training.seed)
     warm = start is not None and (start / "adapter_config.json").exists()
     model, tokenizer = load_base(project, project.base if start is None or warm else str(start))
     prompts = project.read_prompts("train")
@@ -104,7 +99,7 @@ def _trainer(
         )
     elif warm:
         model = peft.PeftModel.from_pretrained(model, str(start), is_trainable=True)
-    callback: Any = importlib.import_module("bonesoup.train.callback")
+    callback = need("bonesoup.train.callback")
     trainer = trl.GRPOTrainer(
         model,
         list(scorings),
@@ -115,7 +110,7 @@ def _trainer(
         callbacks=[callback.LogSteps(log, project.training, scorings)],
     )
     # Our own lines are printed, nothing else.
-    trainer.remove_callback(importlib.import_module("transformers").PrinterCallback)
+    trainer.remove_callback(need("transformers").PrinterCallback)
     return trainer
 
 
@@ -134,7 +129,7 @@ def config(training: Training, mix: Sequence[float], folder: Path) -> dict[str, 
     - top-k and top-p off, temperature as in the project: what is sampled is what the gradient is of.
     - on a CPU no bf16 and no checkpointed activations, which TRL both turns on by itself.
     """
-    torch: Any = importlib.import_module("torch")
+    torch = need("torch")
     gpu = torch.cuda.is_available()
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     share, rest = divmod(training.samples_per_step, processes)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
 from bonesoup.rewards import RowReward
+from bonesoup.train.extras import need
 from bonesoup.train.project import Project
 from bonesoup.train.prompts import Prompts
 
@@ -29,8 +29,8 @@ def load_base(project: Project, model_place: str | None = None) -> tuple[Any, An
 
     `model_place` is a checkpoint to take in place of the base's.
     """
-    torch: Any = importlib.import_module("torch")
-    transformers: Any = importlib.import_module("transformers")
+    torch = need("torch")
+    transformers = need("transformers")
     transformers.utils.logging.disable_progress_bar()
     gpu = torch.cuda.is_available()
     model = transformers.AutoModelForCausalLM.from_pretrained(
@@ -46,7 +46,7 @@ def sample(
     model: Any, tokenizer: Any, prompts: Prompts, *, max_tokens: int, temperature: float, seed: int, batch: int = 128
 ) -> Samples:
     """Write one completion per prompt by plain sampling: no top-k, no top-p, as in training."""
-    torch: Any = importlib.import_module("torch")
+    torch = need("torch")
     torch.manual_seed(seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = model.eval().to(device)
