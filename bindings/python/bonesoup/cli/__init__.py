@@ -12,10 +12,13 @@ import bonesoup
 from bonesoup.cli import (
     blend,
     chat,
+    cost,
     diff,
+    eval,
     export,
     factor,
     generate,
+    guard,
     info,
     init,
     lint,
@@ -44,6 +47,9 @@ _COMMANDS = (
     init,
     train,
     seek,
+    eval,
+    guard,
+    cost,
 )
 
 

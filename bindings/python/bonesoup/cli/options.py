@@ -82,16 +82,21 @@ def blend_choice(options: argparse.Namespace) -> BlendChoice:
 
 def parse_preference(text: str) -> Mapping[str, float]:
     """Return "brief=.7,happy=.3" as a mapping."""
-    preference: dict[str, float] = {}
+    return parse_numbers(text, "--preference")
+
+
+def parse_numbers(text: str, option: str) -> Mapping[str, float]:
+    """Return an option's NAME=NUMBER,… as a mapping."""
+    numbers: dict[str, float] = {}
     for part in _parts(text):
         name, equals, value = part.partition("=")
         name = name.strip()
         if not equals or not name:
-            raise UsageError(f"--preference has “{part}”, which is not NAME=NUMBER")
-        if name in preference:
-            raise UsageError(f"--preference names “{name}” twice")
-        preference[name] = _number(value, "--preference")
-    return preference
+            raise UsageError(f"{option} has “{part}”, which is not NAME=NUMBER")
+        if name in numbers:
+            raise UsageError(f"{option} names “{name}” twice")
+        numbers[name] = _number(value, option)
+    return numbers
 
 
 def _parts(text: str) -> list[str]:

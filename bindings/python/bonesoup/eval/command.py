@@ -1,0 +1,77 @@
+"""What `bonesoup eval` does."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from bonesoup.eval import evaluation
+from bonesoup.eval.methods import Blended, Method, make
+from bonesoup.eval.preferences import Preference, read
+from bonesoup.eval.sweep import same_task, sweep
+from bonesoup.eval.task import Task
+from bonesoup.soup import Soup
+from bonesoup.train.project import Project
+
+
+def evaluate(options: argparse.Namespace, shard: tuple[int, int]) -> dict[str, Any] | None:
+    """Measure what is missing in the folder, then compare and write; a shard of many only measures."""
+    folder = Path(options.out)
+    project = Project.load(options.project)
+    with Soup.open(options.soup, weights=options.weights, threads=options.threads) as soup:
+        task, grid, methods = _plan(options, project, soup)
+        facts = {
+            "soup": str(options.soup),
+            "prompts": list(task.prompts),
+            "samples": task.samples,
+            "max_tokens": task.sampling.max_tokens,
+            "temperature": task.sampling.temperature,
+            "seed": task.seed,
+            "weights": soup.info.weights,
+        }
+        same_task(folder, facts)
+        if options.workers > 1:
+            from bonesoup.eval.cluster import share
+
+            share(options, options.workers)
+        points = grid + [one for method in methods for one in method.preferences(grid) if one not in grid]
+        sweep(methods, task, points, folder, near=options.near, shard=shard, progress=_show, steps_on=grid)
+        if shard[1] > 1:
+            return None
+        result = evaluation.evaluate(folder, methods, task, grid, beta=project.training.kl, resamples=options.resamples)
+        result["soup"], result["project"] = str(options.soup), project.name
+        evaluation.write(result, folder)
+        if not options.no_report:
+            from bonesoup.eval.front import store
+            from bonesoup.eval.report import write
+
+            write(result, folder)
+            store(Path(options.soup), result)
+    return result
+
+
+def _plan(options: argparse.Namespace, project: Project, soup: Soup) -> tuple[Task, list[Preference], list[Method]]:
+    task = evaluation.task_of(
+        project,
+        soup,
+        options.prompts,
+        count=options.count,
+        samples=options.samples,
+        max_tokens=options.max_tokens,
+        temperature=options.temperature,
+        batch=options.batch,
+        seed=options.seed,
+        also=[name for name in options.also.split(",") if name],
+    )
+    grid = read(options.preferences, [objective.name for objective in soup.objectives])
+    strengths = sorted({1.0, *(float(part) for part in options.strengths.split(","))})
+    methods: list[Method] = [Blended("soup", soup, strengths)]
+    methods += [make(text, soup, strengths) for text in options.against]
+    return task, grid, methods
+
+
+def _show(method: str, done: int, total: int) -> None:
+    if sys.stderr.isatty() or done == total:
+        print(f"\r{method}: {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
