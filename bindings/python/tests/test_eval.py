@@ -42,7 +42,7 @@ def soup() -> Any:
 
 
 def task(**how: Any) -> Task:
-    objectives = (Objective("brief", words, -20, 5), Objective("happy", letters), Objective("talkative", letters))
+    objectives = (Objective("brief", words, -20, 5), Objective("happy", letters), Objective("vivid", letters))
     sampling = Sampling(max_tokens=12, batch=how.pop("batch", 5))
     return Task(PROMPTS, ({},) * len(PROMPTS), objectives, sampling=sampling, **how)
 
@@ -116,7 +116,7 @@ base: {DEMO / "base"}
 objectives:
   - {{name: brief, reward: "rewards.py:short"}}
   - {{name: happy, reward: "rewards.py:vowels"}}
-  - {{name: talkative, reward: "rewards.py:quotes"}}
+  - {{name: vivid, reward: "rewards.py:quotes"}}
 prompts: {{train: prompts.txt}}
 training: {{kl: 0.1, max_tokens: 8}}
 """
@@ -171,7 +171,7 @@ def test_eval_guard_and_files(project: pathlib.Path, capsys: pytest.CaptureFixtu
 
     assert main(["guard", str(project / "soup"), "--floor", "brief=-90", "--write", "--json"]) == 0
     limits = json.loads(capsys.readouterr().out)["limits"]
-    assert limits == {"brief": [0, 1], "happy": [0, 1], "talkative": [0, 1]}
+    assert limits == {"brief": [0, 1], "happy": [0, 1], "vivid": [0, 1]}
     manifest = json.loads((project / "soup" / "soup.json").read_text())
     assert manifest["guard"]["on_violation"] == "clamp" and manifest["objectives"][0]["floor"] == -90
     assert main(["guard", str(project / "soup"), "--floor", "brief=1e9"]) == 8
