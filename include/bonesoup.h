@@ -898,6 +898,16 @@ typedef struct bsoup_merge_progress {
 /* Return 0 to go on; anything else cancels. */
 typedef int32_t (*bsoup_merge_progress_fn)(const bsoup_merge_progress *progress, void *context);
 
+/* Layers of one model that go into a merge of slices. The result's layers are those of slice 0, then of slice 1, and so on;
+ * each layer of a slice is merged of one layer of each of its models, a base among them if the method needs one. What is before
+ * the layers is merged of slice 0's models, what is behind them of the last one's. A gradient goes through a slice. */
+typedef struct bsoup_merge_layers {
+  uint32_t slice;       /* the first model's is 0, every other's that of the model before it or the next */
+  uint32_t first_layer; /* of the model, from 0 */
+  uint32_t layer_count; /* the same for all models of a slice */
+  uint32_t reserved;    /* 0 */
+} bsoup_merge_layers;
+
 typedef struct bsoup_merge_options {
   uint32_t struct_size;
   uint32_t format;    /* BSOUP_FORMAT_* of the result; default: each tensor as in the base (or the first model) */
@@ -916,6 +926,9 @@ typedef struct bsoup_merge_options {
   bsoup_cancel *cancel;
   bsoup_merge_progress_fn progress;
   void *progress_context;
+  const bsoup_merge_layers *layers; /* one for each model, a model as often among them as it gives layers; NULL: whole
+                                       models. A parameter of a model, also one that all models share, is then of its
+                                       slice's layers; config.json gets the new number of layers */
 } bsoup_merge_options;
 
 void bsoup_merge_options_init(bsoup_merge_options *options, size_t struct_size);

@@ -1660,6 +1660,7 @@ struct MergeOptions {
   Callback<const bsoup_merge_block &> merge_block = nullptr; /* any thread, several at once */
   const Cancel *cancel = nullptr;
   Callback<const bsoup_merge_progress &> progress = nullptr;
+  std::vector<bsoup_merge_layers> layers = {}; /* one for each model; empty: whole models */
 };
 
 namespace detail {
@@ -1692,6 +1693,7 @@ struct MergeCall {
     options.cancel = handle_of(given.cancel);
     options.progress = given.progress ? progress : nullptr;
     options.progress_context = this;
+    options.layers = given.layers.empty() ? nullptr : given.layers.data();
   }
   MergeCall(const MergeCall &) = delete;
 
@@ -1703,6 +1705,8 @@ struct MergeCall {
         return nul_error("a model's path");
     if (!fits(given.models.size()))
       return too_many_error("models");
+    if (!given.layers.empty() && given.layers.size() != given.models.size())
+      return Error(Status::mismatch, "layers has to have one entry for each model");
     return settings_refusal(given.settings);
   }
 

@@ -9,7 +9,8 @@ private var mergeDefaults: bsoup_merge_options {
   bsoup_merge_options(
     struct_size: UInt32(MemoryLayout<bsoup_merge_options>.size), format: UInt32(BSOUP_FORMAT_DEFAULT), method: nil,
     base: nil, models: nil, parameters: nil, model_count: 0, parameter_count: 0, seed: 0, shard_size: 0, skip_sync: 0,
-    hash_files: 0, merge_block: nil, block_context: nil, cancel: nil, progress: nil, progress_context: nil)
+    hash_files: 0, merge_block: nil, block_context: nil, cancel: nil, progress: nil, progress_context: nil,
+    layers: nil)
 }
 
 @c @implementation
@@ -59,6 +60,11 @@ extension MergeRecipe {
     self.init(
       method: method, base: raw.base == nil ? nil : try Arguments.string(raw.base, "base"), models: models)
     settings = try ParameterSetting.list(raw.parameters, raw.parameter_count)
+    if raw.layers != nil {
+      layers = try Arguments.values(raw.layers, models.count, "layers").map {
+        LayerRange(slice: Int($0.slice), first: Int($0.first_layer), count: Int($0.layer_count))
+      }
+    }
     type = try Arguments.elementType(raw.format, "format")
     seed = raw.seed
     if let merge = raw.merge_block { hostMethod = Self.own(method, merge, raw.block_context) }

@@ -57,6 +57,25 @@ struct ConfigText: ~Copyable {
     try changed.append(bytes: bytes[done...])
     text = changed
   }
+
+  /// Replaces the elements of a list of texts; leaves the config as it is where it has no such list.
+  mutating func replaceList(_ key: String, by items: [String]) throws(BoneSoupError) {
+    let document = try JSONDocument(
+      bytes, owner: allocator, file: name, maximumBytes: 2 * Self.maximumBytes, allocator: allocator)
+    guard let start = bytes.baseAddress, let list = document.root[key], list.kind == .array else { return }
+    var range: Range<Int>?
+    for element in try list.elements {
+      guard element.kind == .string, let first = element.scalarText.baseAddress.map({ $0 - start - 1 }) else { return }
+      range = (range?.lowerBound ?? first)..<first + element.scalarText.count + 2
+    }
+    guard let range, range.lowerBound >= 0, range.upperBound <= text.count else { return }
+    var changed = try Vector<UInt8>(
+      capacity: text.count + 128, allocator: allocator, purpose: "the text of config.json")
+    try changed.append(bytes: bytes[..<range.lowerBound])
+    for (index, item) in items.enumerated() { try changed.append(text: (index == 0 ? "\"" : ", \"") + item + "\"") }
+    try changed.append(bytes: bytes[range.upperBound...])
+    text = changed
+  }
 }
 
 extension Vector where Element == UInt8 {

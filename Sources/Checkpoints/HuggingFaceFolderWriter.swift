@@ -6,7 +6,7 @@ public import Platform
 /// converter open it.
 ///
 /// `config.json` is the source's own text with nothing changed but the type of the weights and, where asked, whether they
-/// are tied; `generation_config.json`, the tokenizer's files and the licence are the source's byte for byte.
+/// are tied and which layers there are; `generation_config.json`, the tokenizer's files and the licence are the source's byte for byte.
 public final class HuggingFaceFolderWriter: Sendable {
   /// Taken over where they exist, whatever is in them.
   static let carriedFiles = [
@@ -30,10 +30,11 @@ public final class HuggingFaceFolderWriter: Sendable {
   ///   - source: the folder whose config and tokenizer are taken over.
   ///   - type: what `config.json` calls the type of the weights; nil leaves it as it is.
   ///   - isUntied: whether `config.json` is to say that the embedding is not the head.
+  ///   - layers: what `config.json` is to say of the layers; nil leaves it as it is.
   ///   - card: the text of README.md, Markdown with its YAML head.
   public init(
     _ path: String, tensors list: TensorList, like source: FileProvider, type: ElementType?, isUntied: Bool = false,
-    card: String,
+    layers: LayerList? = nil, card: String,
     shardBytes: Int? = SafetensorsWriter.defaultShardBytes, isSynced: Bool = true, allocator: Allocator,
     monitor: Monitor = .none
   ) throws(BoneSoupError) {
@@ -48,6 +49,10 @@ public final class HuggingFaceFolderWriter: Sendable {
     }
     var config = try ConfigText(of: source, name: Self.configName, allocator: allocator, monitor: monitor.silent)
     if let type { try config.set("torch_dtype", "dtype", to: "\"\(type.torchName)\"") }
+    if let layers {
+      try config.set("num_hidden_layers", "n_layer", to: "\(layers.count)")
+      try config.replaceList("layer_types", by: layers.types)
+    }
     if isUntied { try config.set("tie_word_embeddings", to: "false") }
     let (total, overflow) = size.addingReportingOverflow(list.byteCount)
     guard !overflow else { throw .invalidArgument("\(path) would be too large") }

@@ -41,6 +41,8 @@ class Case:
     shared: dict[str, Any] = dataclasses.field(default_factory=dict)
     models: int = 3
     has_base: bool = True
+    # Instead of whole models, slices of (tune, or -1 the base; first layer; layer behind the last).
+    slices: Sequence[Sequence[tuple[int, int, int]]] = ()
 
 
 def recipe(case: Case, base: pathlib.Path, tunes: Sequence[pathlib.Path], dtype: str = "float32") -> str:
@@ -51,9 +53,20 @@ def recipe(case: Case, base: pathlib.Path, tunes: Sequence[pathlib.Path], dtype:
     ]
     if case.method == "slerp":
         models.insert(0, {"model": str(base)})
+    sources = [
+        [
+            {
+                "model": str(base if index < 0 else tunes[index]),
+                "layer_range": [first, end],
+                "parameters": {name: values[index] for name, values in case.each.items()} if index >= 0 else {},
+            }
+            for index, first, end in slice
+        ]
+        for slice in case.slices
+    ]
     document: dict[str, Any] = {
         "merge_method": case.method,
-        "models": models,
+        **({"slices": [{"sources": each} for each in sources]} if sources else {"models": models}),
         "parameters": case.shared,
         "dtype": dtype,
         "out_dtype": "bfloat16",

@@ -4,8 +4,8 @@
 
 DIR holds `base` and `tune0`, `tune1`, `tune2` (`merging.py make` writes such models of 100 MB), or four folders are
 given by --base and --tune. Both sides compute in f32 and write bf16. For the last column mergekit sums over tensors in
-f64 and sorts stably (`mergekit_stable.py`): then neither the processor nor the sort decides what comes out. Exits with 1
-where an element differs for none of the `REASONS`, or where less than 99.99 % are equal in the last column.
+f64 and sorts stably (`mergekit_stable.py`): then neither the processor nor the sort decides what comes out.
+Exits with 1 where an element differs for none of the `REASONS`, or less than 99.99 % are equal in the last column.
 """
 
 from __future__ import annotations
@@ -47,6 +47,18 @@ CASES = [
     Case("model_stock", "model_stock", {}),
     Case("model_stock-rows", "model_stock", {}, {"filter_wise": True}),
     Case("passthrough", "passthrough", {"scale": (0.7,)}, {}, 1, has_base=False),
+    # Layers in another order than the models': these are exact, so that no reason has to be looked for.
+    Case(
+        "passthrough-slices",
+        "passthrough",
+        {"scale": ([{"filter": "o_proj", "value": 0.5}, {"value": 1}], 1.0, 1.0)},
+        has_base=False,
+        slices=([(0, 0, 8)], [(1, 4, 12)], [(0, 2, 3)], [(2, 11, 12)]),
+    ),
+    Case("linear-slices", "linear", {"weight": WEIGHTS}, has_base=False, slices=([(0, 0, 6), (1, 6, 12)], [(2, 3, 9)])),
+    Case(
+        "slerp-slices", "slerp", {}, {"t": [0.1, 0.9]}, 1, slices=([(-1, 0, 5), (0, 0, 5)], [(-1, 5, 12), (0, 5, 12)])
+    ),
 ]
 
 # Why an element may differ; the first that holds counts.
@@ -231,8 +243,9 @@ def main() -> None:
                 for reason, count in explain(name, mine, values, Inputs(case, *stored)).items():
                     counts[reason] += count
             shutil.rmtree(theirs)
-            # What is trimmed is summed element by element alone: there f32 is mergekit's definition.
-            config.write_text(recipe(case, known, tunes, "float32" if "density" in case.each else "float64"))
+            # Methods that only sum element by element are defined by their f32.
+            sums = case.method in ("slerp", "nuslerp", "sce", "model_stock")
+            config.write_text(recipe(case, known, tunes, "float64" if sums else "float32"))
             run([*stable, str(config), str(theirs), "--no-write-model-card"], environment())
             exact = sum(int((mine == values).sum()) for _, mine, values in pairs(ours, theirs)) / total
             shutil.rmtree(theirs)

@@ -15,12 +15,17 @@ extension FileMerge {
       builder.add("filter", text: setting.filter ?? "*")
       builder.add("values", doubles: setting.values)
     }
-    for file in inputs.files {
+    for range in recipe.layers ?? [] {
+      builder.add("layers", integers: [Int64(range.slice), Int64(range.first), Int64(range.count)])
+    }
+    for file in files {
       builder.add("file", text: Self.lastPart(file.name))
       builder.add("size", integers: [Int64(file.bytes.count)])
     }
     return builder.fingerprint
   }
+
+  private var files: [FileBytes] { parts.flatMap(\.inputs.files) }
 
   func card(hashesSources: Bool, pool: ThreadPool, monitor: Monitor) throws(BoneSoupError) -> ModelCard {
     let declaration = method.declaration
@@ -30,9 +35,13 @@ extension FileMerge {
     let name = inputs.base.map { Self.lastPart($0.path) }
     card.baseName = name
     var notes = ["| model | |\n|---|---|"]
-    if let name { notes.append("| base | \(ModelCard.cell(name)) |") }
-    for (index, model) in inputs.models.enumerated() {
-      notes.append("| \(inputs.places[index]) | \(ModelCard.cell(Self.lastPart(model.path))) |")
+    if let name, recipe.layers == nil { notes.append("| base | \(ModelCard.cell(name)) |") }
+    for (place, path) in recipe.models.enumerated() {
+      if recipe.layers == nil, !inputs.places.contains(place) { continue }
+      let layers = (recipe.layers?[place]).map { range in
+        ", layers \(range.first) to \(range.first + range.count - 1) in slice \(range.slice)"
+      }
+      notes.append("| \(place) | \(ModelCard.cell(Self.lastPart(path)))\(layers ?? "") |")
     }
     card.notes.append(notes.joined(separator: "\n"))
     if !recipe.settings.isEmpty {
@@ -47,7 +56,7 @@ extension FileMerge {
     }
     if declaration.isRandom { card.notes.append("Seed of the random masks: \(recipe.seed).") }
     card.notes.append("Fingerprint of the recipe: \(fingerprint)")
-    let files = inputs.files
+    let files = files
     let digests = hashesSources ? try ContentHash.digests(of: files, pool: pool, monitor: monitor) : []
     for (index, file) in files.enumerated() {
       card.files.append((Self.lastParts(file.name), file.bytes.count, index < digests.count ? digests[index] : nil))

@@ -2,35 +2,46 @@ import Checkpoints
 import Platform
 import Transformer
 
-/// The opened files of a merge.
+/// The opened files of a merge, or of one slice.
 struct MergeInputs: Sendable {
   /// θ₀; nil where neither the method nor an adapter needs one.
   let base: MergeInput?
   /// What the method sees as models, and their places in the recipe.
   let models: [MergeInput]
   let places: [Int]
+  /// The place in the recipe of the base, or without one of the first model, if it is among the models.
+  let referencePlace: Int?
   /// Whose names, shapes, config and tokenizer the result has.
   let reference: MergeInput
   let checkpoint: Checkpoint
 
   init(
-    _ recipe: MergeRecipe, _ declaration: MethodDeclaration, engine: Engine, monitor: Monitor
+    _ recipe: MergeRecipe, _ declaration: MethodDeclaration, slice: [Int]? = nil, engine: Engine, monitor: Monitor
   ) throws(BoneSoupError) {
     guard recipe.models.count <= MethodDeclaration.modelLimit + 1 else {
       throw .invalidArgument(
         "\(recipe.models.count) models; at most \(MethodDeclaration.modelLimit) and the base can be merged")
     }
     var base: MergeInput?
-    if let path = recipe.base { base = try MergeInput(path, engine: engine, monitor: monitor) }
+    // In a slice the base is one of its models, by the layers that it gives.
+    let basePlace = recipe.base.flatMap { path in
+      recipe.models.indices.first { (slice?.contains($0) ?? true) && DiskPath.isSame(path, recipe.models[$0]) }
+    }
+    if let path = recipe.base, slice == nil || basePlace != nil {
+      base = try MergeInput(path, engine: engine, monitor: monitor)
+    }
     if let base, base.checkpoint == nil {
       throw .invalidArgument("\(base.path) is an adapter; the base is a full model")
     }
     guard base != nil || declaration.base != .required else {
-      throw .invalidArgument("\(declaration.name) needs a base")
+      throw .invalidArgument(
+        slice == nil
+          ? "\(declaration.name) needs a base"
+          : "\(declaration.name) needs a base, and each slice its layers: list the base among the slice's models")
     }
     var models: [MergeInput] = []
     var places: [Int] = []
-    for (place, path) in recipe.models.enumerated() {
+    for (place, path) in recipe.models.enumerated() where slice?.contains(place) ?? true {
       try monitor.check()
       let isBase = recipe.base.map { DiskPath.isSame($0, path) } ?? false
       // For methods of task vectors the base is no model; for others it is one of them.
@@ -52,7 +63,14 @@ struct MergeInputs: Sendable {
     self.models = models
     self.places = places
     self.reference = reference
+    referencePlace = base == nil ? places.first : basePlace
     self.checkpoint = checkpoint
+    if slice != nil {
+      guard !hasAdapter else {
+        throw .unsupported("layers of an adapter cannot be sliced; merge it into its base first, and slice the result")
+      }
+      return
+    }
     let isTied = try Self.isTied(reference.folder, engine: engine, monitor: monitor)
     for input in models {
       try input.refuseTensors(beyond: checkpoint, isTied: isTied, monitor: monitor)
@@ -74,15 +92,16 @@ struct MergeInputs: Sendable {
   ///
   /// - Parameters:
   ///   - index: of the tensor in `checkpoint`.
-  ///   - name: its whole name.
+  ///   - name: its whole name in the model of this place in the recipe.
   ///   - wantsDeltas: whether adapters give Δ alone.
   func sources(
-    of index: Int, name: String, wantsDeltas: Bool, engine: Engine
+    of index: Int, name: (_ place: Int) -> String, wantsDeltas: Bool, engine: Engine
   ) throws(BoneSoupError) -> (base: (any TensorSource)?, models: [any TensorSource]) {
     let wanted = try checkpoint.tensor(at: index)
     let base = base == nil ? nil : FileSource(tensor: wanted)
     var sources: [any TensorSource] = []
-    for model in models {
+    for (model, place) in zip(models, places) {
+      let name = name(place)
       switch model.content {
       case .full:
         guard let view = try model.tensor(name, reference: checkpoint) else {
@@ -96,8 +115,8 @@ struct MergeInputs: Sendable {
               + "\(TensorView.describe(wanted.shape)) in \(wanted.file)")
         }
         sources.append(FileSource(tensor: view))
-      case .lowRank(let adapter, let places):
-        guard let place = places[name] else {
+      case .lowRank(let adapter, let modules):
+        guard let place = modules[name] else {
           if wantsDeltas { sources.append(UnchangedSource()) } else if let base { sources.append(base) }
           continue
         }

@@ -10,6 +10,8 @@ public struct MergeRecipe: Sendable {
   public var models: [String]
   /// Those of one model come before those of all; the first that is for a tensor counts.
   public var settings: [ParameterSetting] = []
+  /// Which layers of each model are merged into which of the result; nil: whole models are merged.
+  public var layers: [LayerRange]?
   /// Of the merged tensors; nil is each one's type in the base, or else in the first model.
   public var type: ElementType?
   /// Of random methods.
@@ -40,8 +42,11 @@ public struct MergeRecipe: Sendable {
         }
         return nil
       }
-      given[parameter.name] =
-        parameter.scope == .perModel ? models.map { find($0) ?? find(nil) } : [find(nil)]
+      switch parameter.scope {
+      case .perModel: given[parameter.name] = models.map { find($0) ?? find(nil) }
+      // A slice's own value is set for its models.
+      case .shared: given[parameter.name] = [(layers == nil ? nil : models.lazy.compactMap(find).first) ?? find(nil)]
+      }
     }
     return try MethodRegistry.values(declaration, given: given, modelCount: models.count, tensor: tensor)
   }
@@ -59,7 +64,7 @@ public struct MergeRecipe: Sendable {
         throw .invalidArgument(
           "\(declaration.name) takes no parameter \"\(setting.name.prefix(100))\"; it takes \(known)")
       }
-      guard setting.model == nil || parameter.scope == .perModel else {
+      guard setting.model == nil || parameter.scope == .perModel || layers != nil else {
         throw .invalidArgument(
           "\(setting.name) of \(declaration.name) is one value for all models; it cannot be set for one of them")
       }

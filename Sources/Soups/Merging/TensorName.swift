@@ -17,5 +17,19 @@ struct TensorName {
       }.first
   }
 
+  /// The same name in another layer; itself outside of the layers.
+  func inLayer(_ number: Int) -> String {
+    guard let layer else { return text }
+    var isDone = false
+    return text.split(separator: ".", omittingEmptySubsequences: false).map { part in
+      guard !isDone, !part.isEmpty, part.utf8.count <= 6, Int(part) == layer else { return String(part) }
+      isDone = true
+      return "\(number)"
+    }.joined(separator: ".")
+  }
+
+  /// Whether it stands before the layers rather than after them, where it is in none.
+  var isBeforeLayers: Bool { ["embed", "wte", "wpe"].contains { text.contains($0) } }
+
   init(_ name: String) { self.init(Array(name.utf8)) }
 }

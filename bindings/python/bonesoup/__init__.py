@@ -36,7 +36,7 @@ from bonesoup.errors import (
 from bonesoup.factoring import FactoredTensor, Factoring
 from bonesoup.generation import Generation, Logprob, Stats
 from bonesoup.merging import MergeBlock, MergePlan, MergeProgress, Method, MethodParameter, merge, methods
-from bonesoup.options import MethodChoice, Setting
+from bonesoup.options import Layers, MethodChoice, Setting
 from bonesoup.progress import ProgressBar
 from bonesoup.session import Session, SessionInfo, Step, decode
 from bonesoup.soup import Soup
@@ -66,6 +66,7 @@ __all__ = [
     "GuardRailError",
     "InternalError",
     "InvalidArgumentError",
+    "Layers",
     "Logprob",
     "MalformedError",
     "MergeBlock",

@@ -468,6 +468,15 @@ MergeBlockFn = CFUNCTYPE(c_int32, POINTER(MergeBlock), c_void_p)
 MergeProgressFn = CFUNCTYPE(c_int32, POINTER(MergeProgress), c_void_p)
 
 
+class MergeLayers(Structure):
+    _fields_ = [
+        ("slice", c_uint32),
+        ("first_layer", c_uint32),
+        ("layer_count", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
 class MergeOptions(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -487,6 +496,7 @@ class MergeOptions(Structure):
         ("cancel", c_void_p),
         ("progress", MergeProgressFn),
         ("progress_context", c_void_p),
+        ("layers", POINTER(MergeLayers)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Reads mergekit's YAML, as far as it says how whole models are merged."""
+"""Reads mergekit's YAML."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from bonesoup.errors import Status, error
-from bonesoup.options import Format, Setting
+from bonesoup.options import Format, Layers, Setting
 
 _FORMATS: dict[str, Format] = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
-_KEYS = {"merge_method", "base_model", "models", "parameters", "dtype", "out_dtype", "tokenizer_source", "name", "seed"}
+_KEYS = {
+    "merge_method", "base_model", "models", "slices", "parameters", "dtype", "out_dtype", "tokenizer_source", "name", "seed",
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +25,8 @@ class MergeConfig:
     base: str | None
     models: tuple[str, ...]
     settings: tuple[Setting, ...]
+    # Of each model; None: whole models.
+    layers: tuple[Layers, ...] | None
     # The result's; arithmetic is always in f32.
     format: Format | None
     seed: int
@@ -53,29 +57,26 @@ class _Reader:
 
     def config(self, raw: object) -> MergeConfig:
         top = self._mapping(raw, "the file")
-        for key in ("slices", "modules"):
-            if key in top:
-                raise self._wrong(
-                    f"{key}: layers are not taken from different models; give whole models", Status.UNSUPPORTED
-                )
         for key in top:
             if key not in _KEYS:
                 raise self._wrong(f"{key} is not supported; {', '.join(sorted(_KEYS))} are", Status.UNSUPPORTED)
         if top.get("tokenizer_source") not in (None, "base"):
-            raise self._wrong("tokenizer_source: only the base's tokenizer can be taken over", Status.UNSUPPORTED)
+            raise self._wrong(
+                f"tokenizer_source is {top['tokenizer_source']!r}; the base's tokenizer is taken over, and no "
+                "vocabularies are joined: leave it out. Give models of another vocabulary the base's before, as "
+                "`mergekit-tokensurgeon MODEL BASE OUT` does",
+                Status.UNSUPPORTED,
+            )
         base = self._model(top["base_model"], "base_model") if top.get("base_model") else None
         models: list[str] = []
         settings: list[Setting] = []
-        listed = top.get("models")
-        if not isinstance(listed, list) or not listed:
-            raise self._wrong("models: a list of models is needed")
-        for index, item in enumerate(listed):
-            entry = self._mapping(item, f"models[{index}]")
-            models.append(self._model(entry.get("model"), f"models[{index}].model"))
-            settings += self._settings(entry.get("parameters"), f"models[{index}].parameters", index)
-            for key in entry:
-                if key not in ("model", "parameters"):
-                    raise self._wrong(f"models[{index}].{key} is not supported", Status.UNSUPPORTED)
+        layers: list[Layers] | None = None
+        if "slices" in top:
+            if "models" in top:
+                raise self._wrong("models or slices, and not both")
+            layers = self._slices(top["slices"], models, settings)
+        else:
+            self._models(top.get("models"), models, settings)
         settings += self._settings(top.get("parameters"), "parameters", None)
         method = top.get("merge_method")
         if not isinstance(method, str):
@@ -83,7 +84,52 @@ class _Reader:
         seed = top.get("seed", 0)
         if not isinstance(seed, int) or isinstance(seed, bool):
             raise self._wrong("seed: a whole number is needed")
-        return MergeConfig(method, base, tuple(models), tuple(settings), self._format(top), seed)
+        ranges = None if layers is None else tuple(layers)
+        return MergeConfig(method, base, tuple(models), tuple(settings), ranges, self._format(top), seed)
+
+    def _models(self, listed: object, models: list[str], settings: list[Setting]) -> None:
+        """Append the models of a merge of whole ones, and their settings."""
+        for index, item in enumerate(self._list(listed, "models")):
+            entry = self._entry(item, f"models[{index}]", {"model", "parameters"})
+            models.append(self._model(entry.get("model"), f"models[{index}].model"))
+            settings += self._settings(entry.get("parameters"), f"models[{index}].parameters", index)
+
+    def _slices(self, listed: object, models: list[str], settings: list[Setting]) -> list[Layers]:
+        """Append the models of all slices, and their settings; a slice's settings are those of each of its models."""
+        layers: list[Layers] = []
+        for number, item in enumerate(self._list(listed, "slices")):
+            place = f"slices[{number}]"
+            entry = self._entry(item, place, {"sources", "parameters"})
+            start = len(models)
+            for index, source in enumerate(self._list(entry.get("sources"), f"{place}.sources")):
+                what = f"{place}.sources[{index}]"
+                given = self._entry(source, what, {"model", "layer_range", "parameters"})
+                models.append(self._model(given.get("model"), f"{what}.model"))
+                settings += self._settings(given.get("parameters"), f"{what}.parameters", len(models) - 1)
+                layers.append(self._layers(given.get("layer_range"), f"{what}.layer_range", number))
+            for model in range(start, len(models)):
+                settings += self._settings(entry.get("parameters"), f"{place}.parameters", model)
+        return layers
+
+    def _layers(self, value: object, what: str, number: int) -> Layers:
+        numbers = value if isinstance(value, list) else []
+        if len(numbers) != 2 or not all(isinstance(item, int) and not isinstance(item, bool) for item in numbers):
+            raise self._wrong(f"{what}: two whole numbers are needed, the first layer and the one behind the last")
+        if not 0 <= numbers[0] < numbers[1]:
+            raise self._wrong(f"{what}: {numbers} holds no layer; it goes up to the second number and without it")
+        return Layers(number, numbers[0], numbers[1] - numbers[0])
+
+    def _list(self, value: object, what: str) -> list[object]:
+        if not isinstance(value, list) or not value:
+            raise self._wrong(f"{what}: a list is needed")
+        return value
+
+    def _entry(self, value: object, what: str, known: set[str]) -> Mapping[str, Any]:
+        entry = self._mapping(value, what)
+        for key in entry:
+            if key not in known:
+                raise self._wrong(f"{what}.{key} is not supported; {', '.join(sorted(known))} are", Status.UNSUPPORTED)
+        return entry
 
     def _mapping(self, value: object, what: str) -> Mapping[str, Any]:
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):

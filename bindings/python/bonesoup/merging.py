@@ -20,7 +20,7 @@ from bonesoup._requests import format_number, merge_parameters
 from bonesoup.cancel import Cancel
 from bonesoup.engine import Engine
 from bonesoup.errors import Status, error
-from bonesoup.options import Format, Setting
+from bonesoup.options import Format, Layers, Setting
 from bonesoup.progress import ProgressBar
 
 Path = Union[str, "os.PathLike[str]"]
@@ -152,6 +152,7 @@ def merge(
     method: str | MergeFunction,
     base: Path | None = None,
     settings: Sequence[Setting] = (),
+    layers: Sequence[Layers] | None = None,
     format: Format | None = None,
     seed: int = 0,
     shard_size: int = 0,
@@ -175,6 +176,10 @@ def merge(
         The model that the others were tuned from.
     settings
         Parameters of the method.
+    layers
+        One for each model: the result's layers are those of slice 0, then of slice 1, and so on, each merged of one
+        layer of each of the slice's models, the base among them if the method needs one. A model is as often in
+        `models` as it gives layers. None: whole models.
     format
         Of the result; None: each tensor as in the base, or in the first model.
     seed
@@ -194,6 +199,15 @@ def merge(
     parameters = merge_parameters(settings)
     wish.models, wish.model_count = paths, len(models)
     wish.parameters, wish.parameter_count = parameters, len(parameters)
+    if layers is not None:
+        if len(layers) != len(models):
+            raise error(Status.MISMATCH, f"{len(models)} models, and layers of {len(layers)}")
+        ranges = (_structs.MergeLayers * len(layers))()
+        for raw, item in zip(ranges, layers):
+            put(raw, "slice", item.slice, "slice")
+            put(raw, "first_layer", item.first, "first")
+            put(raw, "layer_count", item.count, "count")
+        wish.layers = ranges
     wish.base = None if base is None else os.fsencode(base)
     wish.format = format_number(format, "format")
     put(wish, "seed", seed, "seed")

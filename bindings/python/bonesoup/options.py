@@ -33,6 +33,17 @@ class Setting:
 
 
 @dataclasses.dataclass(frozen=True)
+class Layers:
+    """Layers of one model that go into a merge of slices: its layers `first` to `first` + `count` − 1."""
+
+    # The first model's is 0, every other's that of the model before it or the next.
+    slice: int
+    first: int
+    # The same for all models of a slice.
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
 class MethodChoice:
     """How folded blends are made: a merge method that is for soups. The coefficients are its weights."""
 

@@ -166,7 +166,14 @@ out_dtype: bfloat16
     ("document", "status"),
     [
         ({"merge_method": "ties"}, bonesoup.MalformedError),
-        ({"merge_method": "ties", "slices": []}, bonesoup.UnsupportedError),
+        ({"merge_method": "ties", "slices": []}, bonesoup.MalformedError),
+        ({"merge_method": "ties", "slices": [{"sources": [{"model": "."}]}]}, bonesoup.MalformedError),
+        (
+            {"merge_method": "ties", "slices": [{"sources": [{"model": ".", "layer_range": [2, 2]}]}]},
+            bonesoup.MalformedError,
+        ),
+        ({"merge_method": "ties", "slices": [], "models": []}, bonesoup.MalformedError),
+        ({"merge_method": "ties", "models": [{"model": "."}], "modules": {}}, bonesoup.UnsupportedError),
         ({"merge_method": "ties", "models": [{"model": "nowhere"}]}, bonesoup.NotFoundError),
         ({"merge_method": "ties", "models": [{"model": "."}], "dtype": "int8"}, bonesoup.UnsupportedError),
         ({"merge_method": "ties", "models": [{"model": "."}], "parameters": {"t": "x"}}, bonesoup.MalformedError),
@@ -178,6 +185,96 @@ def test_wrong_yaml_is_refused(document: dict[str, Any], status: type[Exception]
     pytest.importorskip("yaml")
     with pytest.raises(status):
         read_config(yaml_file(tmp_path, **document))
+
+
+def slices(*given: tuple[tuple[str, int, int], ...]) -> list[dict[str, Any]]:
+    """Return mergekit's slices of (model, first layer, layer behind the last)."""
+    return [
+        {"sources": [{"model": str(MERGES / name), "layer_range": [first, end]} for name, first, end in sources]}
+        for sources in given
+    ]
+
+
+def test_layers_of_models_are_stacked(tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("yaml")
+    document = {
+        "merge_method": "passthrough",
+        "slices": slices((("tune2", 0, 2),), (("base", 1, 2),), (("tune2", 0, 1),)),
+    }
+    document["slices"][2]["sources"][0]["parameters"] = {"scale": [{"filter": "up_proj", "value": 2}, {"value": 1}]}
+    assert main(["merge", yaml_file(tmp_path, **document), str(tmp_path / "out"), "--no-sync"]) == 0
+    base, tune = (tensors(MERGES / name / "model.safetensors") for name in ("base", "tune2"))
+    up, norm = "model.layers.{}.mlp.up_proj.weight", "model.layers.{}.input_layernorm.weight"
+    down, query = "model.layers.{}.mlp.down_proj.weight", "model.layers.{}.self_attn.q_proj.weight"
+    expected = {name: tune[name] for name in ("model.embed_tokens.weight", "model.norm.weight")}
+    expected |= {name.format(0): tune[name.format(0)] for name in (up, norm)}
+    expected |= {name.format(1): tune[name.format(1)] for name in (down, query)}
+    expected |= {name.format(2): base[name.format(1)] for name in (down, query)}
+    expected |= {norm.format(3): tune[norm.format(0)], up.format(3): tuple(2 * x for x in tune[up.format(0)])}
+    assert tensors(tmp_path / "out" / "model.safetensors") == expected
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["num_hidden_layers"] == 4
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "tune2, layers 0 to 1 in slice 0" in card and "base, layers 1 to 1 in slice 1" in card
+
+
+def test_a_slice_is_merged_like_whole_models_with_gradients_of_its_own(tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("yaml")
+    document = {
+        "merge_method": "slerp",
+        "base_model": str(MERGES / "base"),
+        "slices": slices((("base", 0, 1), ("tune2", 0, 1)), (("base", 1, 2), ("tune2", 1, 2))),
+        "parameters": {"t": [0.25, 0.75]},
+    }
+    document["slices"][0]["parameters"] = {"t": 0.5}
+    assert main(["merge", yaml_file(tmp_path, **document), str(tmp_path / "out"), "--no-sync"]) == 0
+    merged = tensors(tmp_path / "out" / "model.safetensors")
+    for t, layer in ((0.5, "model.layers.0."), (0.75, "model.layers.1."), (0.5, "model.embed"), (0.25, "model.norm")):
+        bonesoup.merge(
+            [MERGES / "tune2"], tmp_path / f"{layer}whole", method="slerp", base=MERGES / "base",
+            settings=[Setting("t", t)], sync=False,
+        )  # fmt: skip
+        for name, values in tensors(tmp_path / f"{layer}whole" / "model.safetensors").items():
+            if name.startswith(layer):
+                assert merged[name] == values, name
+
+
+def test_what_cannot_be_sliced_says_why(tmp_path: pathlib.Path) -> None:
+    layers = [bonesoup.Layers(0, 1, 1), bonesoup.Layers(0, 0, 1)]
+    models = [MERGES / "base", MERGES / "tune0"]
+
+    def refusal(**how: Any) -> str:
+        with pytest.raises(bonesoup.BoneSoupError) as failure:
+            bonesoup.merge(
+                models, tmp_path / "out", **{"method": "linear", "settings": [Setting("weight", 1.0)], **how}
+            )
+        return str(failure.value)
+
+    assert "2 models, and layers of 1" in refusal(layers=layers[:1])
+    assert "different numbers of layers" in refusal(layers=[layers[0], bonesoup.Layers(0, 0, 2)])
+    assert "slices are numbered from 0" in refusal(layers=[bonesoup.Layers(1, 0, 1), layers[1]])
+    assert "has no layer 5" in refusal(layers=[bonesoup.Layers(0, 5, 1), layers[1]])
+    assert "1 to 65536 are possible" in refusal(layers=[bonesoup.Layers(0, 0, 2**32 - 1), layers[1]])
+    # The first has layer 1's tensors, and the second is asked for those of layer 0.
+    assert "lacks the tensor" in refusal(layers=layers)
+    assert "list the base among the slice's models" in refusal(
+        method="task_arithmetic", base=MERGES / "tune1", layers=[layers[1], layers[1]]
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_list_of_layer_types_follows_the_layers(tmp_path: pathlib.Path) -> None:
+    for name, types in (("a", ["full_attention", "sliding_attention"]), ("b", ["sliding_attention", "full_attention"])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes((MERGES / "tune2" / "model.safetensors").read_bytes())
+        config = {"num_hidden_layers": 2, "layer_types": types, "end": 1}
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+    layers = [bonesoup.Layers(0, 0, 2), bonesoup.Layers(1, 0, 1)]
+    bonesoup.merge([tmp_path / "a", tmp_path / "b"], tmp_path / "out", method="passthrough", layers=layers, sync=False)
+    assert json.loads((tmp_path / "out" / "config.json").read_text()) == {
+        "num_hidden_layers": 3,
+        "layer_types": ["full_attention", "sliding_attention", "sliding_attention"],
+        "end": 1,
+    }
 
 
 def test_the_command_lists_methods(capsys: pytest.CaptureFixture[str]) -> None:

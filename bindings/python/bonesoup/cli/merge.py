@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
             method=config.method,
             base=config.base,
             settings=config.settings,
+            layers=config.layers,
             format=config.format,
             seed=config.seed if options.seed is None else options.seed,
             shard_size=options.shard_size,
