@@ -13,7 +13,8 @@ from bonesoup.options import Format, Layers, Setting
 
 _FORMATS: dict[str, Format] = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 _KEYS = {
-    "merge_method", "base_model", "models", "slices", "parameters", "dtype", "out_dtype", "tokenizer_source", "name", "seed",
+    "merge_method", "base_model", "models", "slices", "parameters", "dtype", "out_dtype", "tokenizer_source", "name",
+    "seed",
 }  # fmt: skip
 
 
