@@ -85,8 +85,22 @@ extension Kernels {
     _ format: WeightFormat, type: ElementType, rows: UnsafeRawPointer, ld: Int, count: Int, columns: Int,
     range: Range<Int>, streams: Bool = false, into panel: UnsafeMutableRawPointer
   ) {
+    var term = bsk_term(source: rows, coefficient: 1)
     table.pack_rows(
-      format.rawValue, type.rawValue, rows, ld, count, columns, range.lowerBound, range.count, streams, panel)
+      format.rawValue, type.rawValue, &term, 1, ld, count, columns, range.lowerBound, range.count, streams, panel)
+  }
+
+  /// As above, all columns of rows that are the sum of terms, with the bits of `merge`: each term's source begins at the
+  /// panel's first row.
+  public func packRows(
+    _ format: WeightFormat, type: ElementType, terms: UnsafeBufferPointer<MergeTerm>, ld: Int, count: Int, columns: Int,
+    streams: Bool, into panel: UnsafeMutableRawPointer
+  ) {
+    guard let first = terms.baseAddress else { return }
+    first.withMemoryRebound(to: bsk_term.self, capacity: terms.count) {
+      table.pack_rows(
+        format.rawValue, type.rawValue, $0, terms.count, ld, count, columns, 0, columns, streams, panel)
+    }
   }
 
   /// Row `row` of a panel of `rows` rows as f32.

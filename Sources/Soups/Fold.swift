@@ -109,7 +109,8 @@ struct Fold: Sendable {
     return result
   }
 
-  /// A matrix in panels: the sums of a panel's rows, a stretch of columns at a time, are packed while they are in the cache.
+  /// A matrix in panels. Where no budget limits the engine, the files' pages stay mapped for the next fold: mapping them takes
+  /// longer than the fold.
   private func matrix(_ parameter: Parameter, module: String, monitor: Monitor) throws(BoneSoupError) -> Weight {
     let (rows, columns) = (parameter.shape[0], parameter.shape[1])
     let format = parameter.isEnd ? format.ofEnds : format
@@ -117,31 +118,52 @@ struct Fold: Sendable {
     let panels = try Weight.makePanels(
       rows: rows, columns: columns, format: format, engine: engine, purpose: "the folded \(parameter.name)")
     let weight = Weight(rows: rows, columns: columns, format: format, panels: panels, kernels: engine.kernels)
-    let kernels = engine.kernels
+    if let type = sum.commonType {
+      try eachPanel(of: weight, monitor: monitor) { panel, _ in
+        sum.pack(
+          weight.rows(ofPanel: panel), type: type, format: format, kernels: engine.kernels,
+          into: panels.pointer + panel * weight.panelBytes)
+      }
+    } else {
+      try packSums(sum, into: panels, of: weight, purpose: parameter.name, monitor: monitor)
+    }
+    if engine.allocator.limit != nil { sum.dropBehind() }
+    return weight
+  }
+
+  /// The sums of a panel's rows, a stretch of columns at a time, are packed while they are in the cache.
+  private func packSums(
+    _ sum: FoldSum, into panels: Buffer, of weight: Weight, purpose: String, monitor: Monitor
+  ) throws(BoneSoupError) {
+    let (columns, kernels) = (weight.columns, engine.kernels)
     let width = min(columns, Self.stretchLength)
     let scratchCount = Kernels.panelRows * width
     let scratch = try Buffer(
       of: Float.self, count: scratchCount * pool.threadCount, allocator: engine.allocator,
-      purpose: "the sums of \(parameter.name)")
-    let chunk = max(1, Self.chunkSize / (Kernels.panelRows * columns))
-    Workers(pool: pool, count: (weight.panelCount + chunk - 1) / chunk).run(monitor: monitor) { piece, slot in
+      purpose: "the sums of \(purpose)")
+    try eachPanel(of: weight, monitor: monitor) { panel, slot in
       let sums = scratch.elements(Float.self) + slot * scratchCount
-      for panel in piece * chunk..<min((piece + 1) * chunk, weight.panelCount) {
-        let range = weight.rows(ofPanel: panel)
-        for start in stride(from: 0, to: columns, by: width) {
-          let stretch = start..<min(start + width, columns)
-          for row in range {
-            sum.compute(
-              row: row, stretch: stretch, kernels: kernels, into: sums + (row - range.lowerBound) * stretch.count)
-          }
-          kernels.packRows(
-            format, type: .f32, rows: sums, ld: stretch.count, count: range.count, columns: columns, range: stretch,
-            streams: true, into: panels.pointer + panel * weight.panelBytes)
+      let range = weight.rows(ofPanel: panel)
+      for start in stride(from: 0, to: columns, by: width) {
+        let stretch = start..<min(start + width, columns)
+        for row in range {
+          sum.compute(
+            row: row, stretch: stretch, kernels: kernels, into: sums + (row - range.lowerBound) * stretch.count)
         }
+        kernels.packRows(
+          weight.format, type: .f32, rows: sums, ld: stretch.count, count: range.count, columns: columns,
+          range: stretch, streams: true, into: panels.pointer + panel * weight.panelBytes)
       }
     }
+  }
+
+  private func eachPanel(
+    of weight: Weight, monitor: Monitor, _ body: @Sendable (_ panel: Int, _ slot: Int) -> Void
+  ) throws(BoneSoupError) {
+    let chunk = max(1, Self.chunkSize / (Kernels.panelRows * weight.columns))
+    Workers(pool: pool, count: (weight.panelCount + chunk - 1) / chunk).run(monitor: monitor) { piece, slot in
+      for panel in piece * chunk..<min((piece + 1) * chunk, weight.panelCount) { body(panel, slot) }
+    }
     try monitor.check()
-    sum.dropBehind()
-    return weight
   }
 }

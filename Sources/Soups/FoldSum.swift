@@ -29,17 +29,37 @@ struct FoldSum: Sendable {
         terms[run.lowerBound].addLowRank(row: row, stretch: stretch, kernels: kernels, into: sums)
         continue
       }
-      withUnsafeTemporaryAllocation(of: MergeTerm.self, capacity: run.count) { merged in
-        for index in run {
-          let place = (row * terms[index].columns + stretch.lowerBound) * type.byteCount
-          guard let dense = terms[index].dense else { return }
-          merged.initializeElement(
-            at: index - run.lowerBound,
-            to: MergeTerm(source: dense.start + place, coefficient: dense.coefficient))
-        }
-        kernels.merge(
-          UnsafeBufferPointer(merged), type: type, count: stretch.count, accumulates: run.lowerBound > 0, into: sums)
+      withTerms(run, row: row, column: stretch.lowerBound) { merged in
+        kernels.merge(merged, type: type, count: stretch.count, accumulates: run.lowerBound > 0, into: sums)
       }
+    }
+  }
+
+  /// The type of the terms where all are full tensors of one type: then `pack` makes a panel in one pass.
+  var commonType: ElementType? { runs.count == 1 ? terms[0].dense?.type : nil }
+
+  /// A panel of rows `rows`, past the caches.
+  func pack(
+    _ rows: Range<Int>, type: ElementType, format: WeightFormat, kernels: Kernels,
+    into panel: UnsafeMutableRawPointer
+  ) {
+    let columns = terms[0].columns
+    withTerms(0..<terms.count, row: rows.lowerBound, column: 0) { merged in
+      kernels.packRows(
+        format, type: type, terms: merged, ld: columns, count: rows.count, columns: columns, streams: true, into: panel)
+    }
+  }
+
+  /// Full tensors as the kernels take them, from an element on.
+  private func withTerms(_ run: Range<Int>, row: Int, column: Int, _ body: (UnsafeBufferPointer<MergeTerm>) -> Void) {
+    withUnsafeTemporaryAllocation(of: MergeTerm.self, capacity: run.count) { merged in
+      for index in run {
+        guard let dense = terms[index].dense else { return }
+        let place = (row * terms[index].columns + column) * dense.type.byteCount
+        merged.initializeElement(
+          at: index - run.lowerBound, to: MergeTerm(source: dense.start + place, coefficient: dense.coefficient))
+      }
+      body(UnsafeBufferPointer(merged))
     }
   }
 

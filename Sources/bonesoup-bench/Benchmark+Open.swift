@@ -27,6 +27,9 @@ extension Benchmark {
     arguments += ["--prefill=\(options.prefill)", "--decode=\(options.decode)"]
     if let weights = options.weights { arguments.append("--weights=\(weights.name)") }
     if let kv = options.kv { arguments.append("--kv=\(kv.name)") }
+    // A new process has the CPUs of the thread that starts it.
+    Processors.pin(to: cpus)
+    defer { Processors.pin(to: cpus.prefix(1)) }
     let output = try ChildProcess.output(of: "/proc/self/exe", arguments)
     return output.split(separator: "\n").compactMap { line in
       let words = line.split(separator: " ")

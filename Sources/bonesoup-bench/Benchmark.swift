@@ -29,7 +29,7 @@ struct Benchmark {
       limits = try Limits(threads: threads, cpus: cpus, buffer: options.buffer << 20)
     }
     engine = try EngineHandle(threads: threads, cpus: cpus)
-    if let cpu = cpus.first { Processors.pin(to: cpu) }
+    Processors.pin(to: cpus.prefix(1))
     base = try SoupHandle(shape.basePath, engine: engine, weights: options.weights)
     soup = shape.isSoup ? try SoupHandle(options.path, engine: engine, weights: options.weights) : nil
     adapterCount = try Self.adapterCount(soup, options)

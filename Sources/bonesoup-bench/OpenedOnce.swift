@@ -28,7 +28,7 @@ enum OpenedOnce {
     let cpus = Processors.choose(threads: threads)
     let begin = Clock.seconds
     let engine = try EngineHandle(threads: threads, cpus: cpus)
-    if let cpu = cpus.first { Processors.pin(to: cpu) }
+    Processors.pin(to: cpus.prefix(1))
     let engineTime = Clock.seconds - begin
     let soup = try SoupHandle(options.path, engine: engine, weights: options.weights)
     let opened = Clock.seconds

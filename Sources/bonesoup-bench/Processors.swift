@@ -11,11 +11,10 @@ enum Processors {
     return chosen.count == threads ? chosen : []
   }
 
-  /// Ties the calling thread to a CPU.
-  static func pin(to cpu: Int) {
+  /// Ties the calling thread, and what it starts, to CPUs of `choose`.
+  static func pin(to cpus: some Sequence<Int>) {
     var mask = [UInt8](repeating: 0, count: 1024)
-    guard cpu >= 0, cpu < mask.count * 8 else { return }
-    mask[cpu >> 3] = 1 << UInt8(cpu & 7)
-    _ = bsp_sched_setaffinity(0, UInt(mask.count), mask)
+    for cpu in cpus where cpu >= 0 && cpu < mask.count * 8 { mask[cpu >> 3] |= 1 << UInt8(cpu & 7) }
+    if mask.contains(where: { $0 != 0 }) { _ = bsp_sched_setaffinity(0, UInt(mask.count), mask) }
   }
 }

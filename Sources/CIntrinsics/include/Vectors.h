@@ -224,13 +224,31 @@ BSK_INLINE bsk_f32x16 bsk_from_bf16(bsk_u16x16 h) { return (bsk_f32x16)(__builti
 
 // To nearest, ties to even; NaN stays NaN (and is made quiet); values below the normal range are kept, which
 // AVX-512's own conversion would flush to zero.
-BSK_INLINE bsk_u16x16 bsk_to_bf16(bsk_f32x16 v) {
+
+// To nearest, ties to even, in the upper half of each lane; the lower half is not cleared. NaN stays NaN.
+BSK_INLINE bsk_u32x16 bsk_round_to_bf16(bsk_f32x16 v) {
   bsk_u32x16 u = (bsk_u32x16)v;
-  bsk_u32x16 rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-  bsk_u32x16 quiet = (u >> 16) | 0x40u;
-  bsk_u32x16 nan = (bsk_u32x16)((u & 0x7fffffffu) > 0x7f800000u);
-  return __builtin_convertvector((nan & quiet) | (~nan & rounded), bsk_u16x16);
+  bsk_u32x16 nan = (bsk_u32x16)(v != v);
+  return (nan & (u | 0x400000u)) | (~nan & (u + 0x7fffu + ((u >> 16) & 1u)));
 }
+
+// A level without wide registers passes them in memory, which is all the same between inlined functions.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpsabi"
+
+BSK_INLINE bsk_u16x16 bsk_to_bf16(bsk_f32x16 v) {
+  return __builtin_convertvector(bsk_round_to_bf16(v) >> 16, bsk_u16x16);
+}
+
+// 32 numbers of bf16 as 16 pairs: the first of each, and the second.
+BSK_INLINE bsk_f32x16 bsk_first_bf16(bsk_u32x16 pairs) { return (bsk_f32x16)(pairs << 16); }
+BSK_INLINE bsk_f32x16 bsk_second_bf16(bsk_u32x16 pairs) { return (bsk_f32x16)(pairs & 0xffff0000u); }
+
+BSK_INLINE bsk_u32x16 bsk_to_bf16_pairs(bsk_f32x16 first, bsk_f32x16 second) {
+  return (bsk_round_to_bf16(first) >> 16) | (bsk_round_to_bf16(second) & 0xffff0000u);
+}
+
+#pragma clang diagnostic pop
 
 #if defined(__F16C__) || defined(__aarch64__)
 
