@@ -5,7 +5,7 @@
  *
  * BONESOUP_SEED is the seed of the first of the sequences (default 1), BONESOUP_SECONDS how long they go on (default 10).
  */
-#include "hostile.h"
+#include "hostile_files.h"
 #include <time.h>
 
 static unsigned long calls, successes;
@@ -347,6 +347,8 @@ static bsoup_status do_something(void) {
     return decode_something();
   case 18:
     return look_at_session(pick(SESSION));
+  case 19:
+    return one_in(2) ? work_on_files() : BSOUP_OK;
   default:
     return change_session(pick(SESSION));
   }
