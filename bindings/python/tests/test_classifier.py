@@ -26,7 +26,8 @@ def _classifier(folder: pathlib.Path, labels: int) -> str:
         pad_token_id=tokenizer.eos_token_id,
     )
     config.num_labels = labels
-    model = transformers.LlamaForSequenceClassification(config)
+    make: Any = transformers.LlamaForSequenceClassification
+    model = make(config)
     if labels == 2:
         model.config.id2label, model.config.label2id = {0: "bad", 1: "good"}, {"bad": 0, "good": 1}
     model.save_pretrained(folder)
