@@ -65,5 +65,6 @@ def run(options: argparse.Namespace) -> int:
                     f"{values['j']['value']:7.3f} {volume['value']:8.3f} {volume['low']:5.2f}–{volume['high']:5.2f} "
                     f"{values['controllability']['value']:8.3f} {values['continuity']['value']:8.2f}"
                 )
-    print(f"{Path(options.out) / 'report.html'}", file=sys.stderr)
+    if not options.no_report:
+        print(Path(options.out) / "report.html", file=sys.stderr)
     return 0

@@ -104,6 +104,44 @@ def reference_point(fronts: Sequence[Front]) -> list[float]:
     return [float(value) for value in numpy.minimum(low - 0.1 * (high - low), 0.0)]
 
 
+# Of a method: "own" and "equal_kl", and in each the measures, over the draws.
+Draws = dict[str, dict[str, Floats]]
+
+
+def measure(
+    methods: Sequence[Measured], weights: Floats, beta: float, reference: Sequence[float] | None = None
+) -> tuple[dict[str, Draws], dict[str, float], list[float]]:
+    """Measure methods as they are and at the KL of the first one, preference by preference.
+
+    Returns
+    -------
+        The draws by method; the share of points that don't come to that KL, by method; the reference point.
+    """
+    first = methods[0]
+    own = {method.name: own_front(method, weights) for method in methods}
+    equal = {method.name: front_at(method, weights, own[first.name].kl) for method in methods[1:]}
+    fronts = {first.name: own[first.name], **{name: front for name, (front, _) in equal.items()}}
+    chosen = list(reference or reference_point([*own.values(), *fronts.values()]))
+    found = {
+        name: {"own": own[name].measures(chosen, beta), "equal_kl": fronts[name].measures(chosen, beta)} for name in own
+    }
+    return found, {first.name: 0.0, **{name: beyond for name, (_, beyond) in equal.items()}}, chosen
+
+
+def summary(found: Mapping[str, Draws], beyond: Mapping[str, float]) -> dict[str, Any]:
+    """Return the intervals of every method, and of the first one's lead over it by the same draws."""
+    first = next(iter(found))
+    made: dict[str, Any] = {}
+    for name, draws in found.items():
+        made[name] = {"out_of_reach": beyond[name]}
+        for key, values in draws.items():
+            made[name][key] = intervals(values)
+            if name != first:
+                lead = {measure: found[first][key][measure] - values[measure] for measure in values}
+                made[name].setdefault("lead", {})[key] = intervals(lead)
+    return made
+
+
 def compare(
     methods: Sequence[Measured], *, beta: float, resamples: int = 1000, reference: Sequence[float] | None = None
 ) -> dict[str, Any]:
@@ -112,28 +150,11 @@ def compare(
     Returns
     -------
         `reference`; for each method `own` and `equal_kl` (at the first one's KL at each preference): intervals of every
-        measure; and `difference`, the first one's lead over it in both, by the same draws of prompts.
+        measure; and `lead`, the first one's over it in both, by the same draws of prompts.
     """
-    first = methods[0]
-    weights = draws(first.rewards.shape[2], resamples)
-    target = own_front(first, weights).kl
-    own = {method.name: own_front(method, weights) for method in methods}
-    equal: dict[str, tuple[Front, float]] = {first.name: (own[first.name], 0.0)}
-    for method in methods[1:]:
-        equal[method.name] = front_at(method, weights, target)
-    reference = reference or reference_point([*own.values(), *(front for front, _ in equal.values())])
-    result: dict[str, Any] = {"reference": list(reference), "methods": {}}
-    leads = (own[first.name].measures(reference, beta), equal[first.name][0].measures(reference, beta))
-    for method in methods:
-        front, beyond = equal[method.name]
-        both = own[method.name].measures(reference, beta), front.measures(reference, beta)
-        entry: dict[str, Any] = {"out_of_reach": beyond}
-        for key, values, lead in zip(("own", "equal_kl"), both, leads):
-            entry[key] = intervals(values)
-            if method is not first:
-                entry.setdefault("lead", {})[key] = intervals({name: lead[name] - values[name] for name in values})
-        result["methods"][method.name] = entry
-    return result
+    weights = draws(methods[0].rewards.shape[2], resamples)
+    found, beyond, chosen = measure(methods, weights, beta, reference)
+    return {"reference": chosen, "methods": summary(found, beyond)}
 
 
 def intervals(values: Mapping[str, Floats]) -> dict[str, dict[str, float]]:
