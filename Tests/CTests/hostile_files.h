@@ -32,45 +32,62 @@ static int32_t on_merge_progress(const bsoup_merge_progress *progress, void *con
   return answer();
 }
 
-static bsoup_merge_parameter *random_parameters(uint32_t *count) {
-  static const char *const known[] = {"weight",    "density", "t",     "gamma", "epsilon",
-                                      "normalize", "lambda",  "scale", "",      NULL};
+/* Methods with what they need; for the last ones there is always something missing. */
+static const struct {
+  const char *name, *first, *second;
+} methods[] = {{"linear", "weight", NULL},
+               {"ties", "weight", "density"},
+               {"dare_ties", "weight", "density"},
+               {"della", "weight", "density"},
+               {"breadcrumbs", "weight", "gamma"},
+               {"slerp", "t", NULL},
+               {"nuslerp", "weight", NULL},
+               {"sce", "select_topk", NULL},
+               {"passthrough", "scale", NULL},
+               {"model_stock", NULL, NULL},
+               {"task_arithmetic", "weight", NULL},
+               {"iso_c", "weight", NULL},
+               {"tsv", "weight", NULL},
+               {"knots", "weight", "density"},
+               {"stir", "weight", NULL},
+               {"dare_linear", "heat", "density"},
+               {NULL, NULL, NULL}};
+
+/* The method's parameters, or any. */
+static const bsoup_merge_parameter *parameters_of(uint32_t method, uint32_t *count) {
   static bsoup_merge_parameter parameters[6];
   static double values[6][3];
-  uint32_t i, k, sound = !one_in(4);
+  uint32_t i, k, sound = !one_in(6);
   for (i = 0; i < 6; i++) {
     for (k = 0; k < 3; k++)
-      values[i][k] = sound ? below(10) / 10.0 : real();
-    parameters[i].name = known[i == 0 && sound ? 0 : below(sound ? 8 : 10)];
-    parameters[i].filter = one_in(3) ? "mlp" : NULL;
+      values[i][k] = sound ? 0.5 : real();
+    parameters[i].name = i == 0 ? methods[method].first : i == 1 ? methods[method].second : methods[below(17)].first;
+    parameters[i].filter = !sound && one_in(3) ? "mlp" : NULL;
     parameters[i].values = one_in(60) ? NULL : values[i];
     parameters[i].value_count = sound ? 1 + below(3) : number(3);
-    parameters[i].model = i == 0 && sound ? -1 : (int32_t)number(4) - 1;
+    parameters[i].model = sound ? -1 : (int32_t)number(4) - 1;
   }
-  *count = sound ? below(3) : below(7);
+  *count = !sound ? below(7) : parameters[1].name ? 2 : parameters[0].name ? 1 : 0;
   return one_in(60) ? NULL : parameters;
 }
 
 static bsoup_status merge_something(void) {
-  static const char *const methods[] = {
-      "linear",      "ties",        "dare_ties",       "della", "slerp", "nuslerp", "sce",  "passthrough",
-      "model_stock", "breadcrumbs", "task_arithmetic", "iso_c", "tsv",   "knots",   "stir", NULL};
   static const char *const folders[] = {"tune0", "tune1", "tune2", "base", "nowhere", "cases.json"};
   static bsoup_merge_layers layers[4];
   const char *models[4];
-  uint32_t i, sound = !one_in(4);
+  uint32_t i, sound = !one_in(4), method = sound ? below(14) : below(17);
   OPTIONS(bsoup_merge, how);
   for (i = 0; i < 4; i++) {
-    models[i] = one_in(50) ? NULL : fixture(name("merges/%s", folders[sound ? below(4) : below(6)]));
+    models[i] = one_in(50) ? NULL : fixture(name("merges/%s", folders[sound ? i % 3 : below(6)]));
     layers[i].slice = sound ? i / 2 : number(3);
     layers[i].first_layer = sound ? below(2) : number(3);
     layers[i].layer_count = sound ? 1 : number(3);
   }
-  how->method = methods[sound ? below(14) : below(16)];
-  how->base = one_in(3) ? NULL : fixture("merges/base");
+  how->method = methods[method].name;
+  how->base = one_in(8) ? NULL : fixture("merges/base");
   how->models = one_in(50) ? NULL : models;
-  how->model_count = sound ? 1 + below(4) : one_in(2) ? below(5) : UINT32_MAX;
-  how->parameters = random_parameters(&how->parameter_count);
+  how->model_count = sound ? 1 + below(3) : one_in(2) ? below(5) : UINT32_MAX - below(2);
+  how->parameters = parameters_of(method, &how->parameter_count);
   how->format = number(4);
   how->seed = bits();
   how->shard_size = one_in(3) ? number(2000) : 0;
@@ -79,7 +96,7 @@ static bsoup_status merge_something(void) {
   how->merge_block = one_in(6) ? merge_block : NULL;
   how->cancel = one_in(6) ? pick(CANCEL) : NULL;
   how->progress = one_in(2) ? on_merge_progress : NULL;
-  how->layers = one_in(5) ? layers : NULL;
+  how->layers = one_in(8) ? layers : NULL;
   if (one_in(3)) {
     INFO(bsoup_merge_info, info);
     return bsoup_merge_plan(engine_or_none(), one_in(40) ? NULL : how, info);
@@ -134,16 +151,20 @@ static bsoup_status export_something(void) {
 
 static bsoup_status factor_something(void) {
   bsoup_factoring *factoring = NULL;
+  bsoup_soup *full = NULL;
   bsoup_status status;
   OPTIONS(bsoup_factor, how);
   how->rank = one_in(3) ? 0 : number(12);
   how->max_error = one_in(3) ? real() : 0.5;
   how->format = number(4);
-  how->vectors = number(2);
+  how->vectors = one_in(4) ? number(2) : BSOUP_VECTORS_DROP;
   how->cancel = one_in(6) ? pick(CANCEL) : NULL;
   how->progress = one_in(2) ? on_progress : NULL;
-  status =
-      bsoup_backbone_factor(pick(SOUP), number(4), target(), one_in(20) ? NULL : how, one_in(3) ? NULL : &factoring);
+  if (one_in(2))
+    bsoup_soup_open(engine, fixture("soups/llama3-full"), NULL, &full);
+  status = bsoup_backbone_factor(full ? full : pick(SOUP), number(2), target(), one_in(20) ? NULL : how,
+                                 one_in(3) ? NULL : &factoring);
+  bsoup_soup_free(full);
   look_at_factoring(status, factoring);
   return status;
 }
