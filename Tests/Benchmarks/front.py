@@ -149,9 +149,7 @@ def main() -> None:
         for key in ("wall", "cpu"):
             total[f"front_{key}"] = total[key] / total["preferences"] * len(grid)
             total[f"{key}_microseconds_per_token"] = total[key] / total["tokens"] * 1e6
-    ratios = {
-        key: found["transformers"][f"front_{key}"] / found["bonesoup"][f"front_{key}"] for key in ("wall", "cpu")
-    }
+    ratios = {key: found["transformers"][f"front_{key}"] / found["bonesoup"][f"front_{key}"] for key in ("wall", "cpu")}
     print(json.dumps({**found, "times_faster": ratios}, indent=2))
 
 
