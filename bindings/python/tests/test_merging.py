@@ -386,6 +386,46 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: pathlib.Path)
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.parametrize("method", ["linear", "ties"])
+@pytest.mark.parametrize("harm", ["cut", "changed"])
+def test_a_source_that_changes_in_the_middle_is_an_error(method: str, harm: str, tmp_path: pathlib.Path) -> None:
+    models = [large_model(tmp_path / name, value, 1 << 27) for name, value in (("a", 1.0), ("b", 3.0))]
+    file = models[1] / "model.safetensors"
+    seen: list[float] = []
+
+    def spoil(progress: bonesoup.MergeProgress) -> None:
+        if 0 < progress.share < 0.9 and not seen:
+            seen.append(progress.share)
+            with file.open("r+b") as stream:
+                if harm == "cut":
+                    stream.truncate(file.stat().st_size // 4)
+                else:
+                    stream.seek(-4, os.SEEK_END)
+                    stream.write(b"bone")
+
+    how: dict[str, Any] = {"method": method, "settings": [Setting("weight", 1.0)]}
+    if method == "ties":
+        how["base"] = models[0]
+        how["settings"].append(Setting("density", 0.5))
+    with pytest.raises(bonesoup.FileReadError, match=r"b/model\.safetensors"):
+        bonesoup.merge(models, tmp_path / "out", progress=spoil, sync=False, **how)
+    assert seen and sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_limit_on_the_size_of_files_is_an_error_and_leaves_nothing(tmp_path: pathlib.Path) -> None:
+    # It fails as a disk does that fills up on the way, and needs no rights.
+    models = [large_model(tmp_path / name, value) for name, value in (("a", 1.0), ("b", 3.0))]
+    program = (
+        "import resource, sys, bonesoup\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        "bonesoup.merge(sys.argv[1:3], sys.argv[3], method='linear', settings=[bonesoup.Setting('weight', 1.0)])\n"
+    )
+    command = [sys.executable, "-c", program, *map(str, models), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and "FileReadError" in done.stderr and "model.safetensors" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
 def test_blends_by_a_method_are_folded_and_another_blend() -> None:
     with bonesoup.Soup.open(FIXTURES / "soups" / "llama3-full") as soup:
         plain = soup.blend(coefficients=[1.5, -0.5])
