@@ -107,7 +107,11 @@ def test_comparison_finds_a_better_direction_and_says_what_is_out_of_reach() -> 
     assert lead["mu_r"]["low"] > 0.1 and lead["hypervolume"]["low"] > 0
     own = result["methods"][ours.name]["own"]
     assert own["j"]["value"] == pytest.approx(own["mu_r"]["value"] - 0.1)
-    assert comparison.compare([ours, short], beta=0.1, resamples=5)["methods"][worse.name]["out_of_reach"] == 1
+    # At half the KL, of which it comes to no more, ours would have √½ of its reward.
+    found = comparison.compare([ours, short], beta=0.1, resamples=5)["methods"][worse.name]
+    assert found["out_of_reach"] == 1
+    assert found["lead"]["equal_kl"]["kl"]["value"] == pytest.approx(0, abs=1e-9)
+    assert found["lead"]["own"]["kl"]["value"] == pytest.approx(0.5)
 
 
 def test_bootstrap_begins_with_all_prompts() -> None:

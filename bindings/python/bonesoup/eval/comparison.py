@@ -104,7 +104,7 @@ def reference_point(fronts: Sequence[Front]) -> list[float]:
     return [float(value) for value in numpy.minimum(low - 0.1 * (high - low), 0.0)]
 
 
-# Of a method: "own" and "equal_kl", and in each the measures, over the draws.
+# Of a method: "own", "equal_kl", and "first" (what the first one has at that KL); in each the measures, over the draws.
 Draws = dict[str, dict[str, Floats]]
 
 
@@ -112,6 +112,8 @@ def measure(
     methods: Sequence[Measured], weights: Floats, beta: float, reference: Sequence[float] | None = None
 ) -> tuple[dict[str, Draws], dict[str, float], list[float]]:
     """Measure methods as they are and at the KL of the first one, preference by preference.
+
+    Where a method does not come that far, both are measured at the most that it has.
 
     Returns
     -------
@@ -122,9 +124,12 @@ def measure(
     equal = {method.name: front_at(method, weights, own[first.name].kl) for method in methods[1:]}
     fronts = {first.name: own[first.name], **{name: front for name, (front, _) in equal.items()}}
     chosen = list(reference or reference_point([*own.values(), *fronts.values()]))
-    found = {
-        name: {"own": own[name].measures(chosen, beta), "equal_kl": fronts[name].measures(chosen, beta)} for name in own
-    }
+    found = {}
+    for name, front in fronts.items():
+        short = name in equal and equal[name][1] > 0
+        beside = front_at(first, weights, front.kl)[0] if short else own[first.name]
+        kinds = {"own": own[name], "equal_kl": front, "first": beside}
+        found[name] = {kind: each.measures(chosen, beta) for kind, each in kinds.items()}
     return found, {first.name: 0.0, **{name: beyond for name, (_, beyond) in equal.items()}}, chosen
 
 
@@ -132,12 +137,12 @@ def summary(found: Mapping[str, Draws], beyond: Mapping[str, float]) -> dict[str
     """Return the intervals of every method, and of the first one's lead over it by the same draws."""
     first = next(iter(found))
     made: dict[str, Any] = {}
-    for name, draws in found.items():
+    for name, kinds in found.items():
         made[name] = {"out_of_reach": beyond[name]}
-        for key, values in draws.items():
-            made[name][key] = intervals(values)
+        for key, ours in (("own", found[first]["own"]), ("equal_kl", kinds["first"])):
+            made[name][key] = intervals(kinds[key])
             if name != first:
-                lead = {measure: found[first][key][measure] - values[measure] for measure in values}
+                lead = {measure: ours[measure] - values for measure, values in kinds[key].items()}
                 made[name].setdefault("lead", {})[key] = intervals(lead)
     return made
 

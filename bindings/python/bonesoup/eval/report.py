@@ -59,7 +59,7 @@ def _body(result: Mapping[str, Any], pictures: Mapping[str, str | None], folder:
     )
     for key, words in (("own", "As they are"), ("equal_kl", "At the soup's KL, preference by preference")):
         yield f"<h2>{words}</h2>" + _table(result["methods"], key)
-    yield "<h2>The soup's lead at equal KL</h2>" + _leads(result["methods"])
+    yield "<h2>The soup's lead at equal KL, or at the most that the other has</h2>" + _leads(result["methods"])
     for name, oracle in result.get("oracles", {}).items():
         count = len(oracle["preferences"])
         yield f"<h2>Beside {html.escape(name)}, at its {count} preferences</h2>" + _table(oracle["methods"], "own")
@@ -101,7 +101,7 @@ def _table(methods: Mapping[str, Any], key: str) -> str:
 def _reach(entry: Mapping[str, Any], key: str) -> str:
     if key != "equal_kl" or not entry["out_of_reach"]:
         return ""
-    return f" <small>({entry['out_of_reach']:.0%} of the points: does not reach that KL)</small>"
+    return f" <small>({entry['out_of_reach']:.0%} of the points do not reach that KL)</small>"
 
 
 def _leads(methods: Mapping[str, Any]) -> str:

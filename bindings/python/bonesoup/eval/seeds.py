@@ -90,7 +90,7 @@ def table(
         yield ""
         yield from _rows(whole, runs, key, {**_COLUMNS, **_SHAPE} if key == "own" else _COLUMNS)
     yield ""
-    yield f"**Lead of {names[0]} at equal KL**"
+    yield f"**Lead of {names[0]} at equal KL, or at the most KL that the other has**"
     yield ""
     yield from _lead_rows(whole)
     if oracles:
