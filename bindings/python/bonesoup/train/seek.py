@@ -14,6 +14,7 @@ import numpy
 
 from bonesoup.errors import Status, error
 from bonesoup.eval.preferences import simplex
+from bonesoup.rewards import Norm
 from bonesoup.soup import Soup
 from bonesoup.train import front
 from bonesoup.train.project import Project
@@ -63,7 +64,7 @@ def seek(
                 output=folder / f"steps-{steps}" / f"beta-{beta:g}", matrix=matrix, training={"steps": steps}
             )
             soups[beta] = train(run, norms=project.output / "rewards.json")
-        found = _compare(project, norms, soups, steps, divisions)
+        found = compare(project, norms, soups, steps, divisions)
         rounds.append({"steps": steps, "candidates": [dataclasses.asdict(each) for each in found]})
         for each in found:
             print(
@@ -79,8 +80,20 @@ def seek(
     return result
 
 
-def _compare(project: Project, norms: Any, soups: Mapping[float, Path], steps: int, divisions: int) -> list[Candidate]:
-    """Return the candidates, best first."""
+def compare(
+    project: Project, norms: Sequence[Norm], soups: Mapping[float, Path], steps: int, divisions: int = 4
+) -> list[Candidate]:
+    """Return the soups of several β, best first, by hypervolume at equal KL on the validation prompts.
+
+    Parameters
+    ----------
+    soups
+        Each β's `soup.json`.
+    steps
+        That each was trained for.
+    divisions
+        The front has all preferences whose parts are multiples of 1/divisions.
+    """
     what = front.task(project, norms)
     preferences = simplex(len(project.objectives), divisions)
     measured = {}

@@ -21,7 +21,7 @@ from typing import Any
 
 from bonesoup.train.adding import add_objective
 from bonesoup.train.project import Project
-from bonesoup.train.seek import seek
+from bonesoup.train.seek import compare, seek
 from bonesoup.train.soup import prepare, train
 from bonesoup.train.templates import create
 
@@ -60,6 +60,24 @@ def jobs(seeds: list[int], beta: float) -> Iterator[Job]:
     yield Job(f"seed-{seeds[0]}/added-{beta:g}", seeds[0], bone, add_to=two)
 
 
+def choose(project: Project, out: Path, seed: int, norms: Path) -> float:
+    """Seek β by short runs, then train those of the last round in full with the first seed, and take the better one."""
+    file = out / "beta.json"
+    if not file.exists():
+        short = project.output / "seek.json"
+        if not short.exists():
+            seek(project.changed(seed=0), betas=BETAS)
+        soups = {}
+        for candidate in json.loads(short.read_text())["rounds"][-1]["candidates"]:
+            beta = candidate["beta"]
+            job = Job(f"seed-{seed}/bone-{beta:g}", seed, {"rule": "bone", "beta": beta})
+            do(job, project, out, norms)
+            soups[beta] = out / job.place / "soup.json"
+        found = compare(project, prepare(project), soups, project.training.steps)
+        file.write_text(json.dumps([dataclasses.asdict(each) for each in found], indent=2) + "\n")
+    return float(json.loads(file.read_text())[0]["beta"])
+
+
 def do(job: Job, project: Project, out: Path, norms: Path) -> None:
     """Train a job's backbones."""
     run = project.changed(output=out / job.place, seed=job.seed, matrix=job.matrix)
@@ -78,7 +96,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--beta", type=float, help="default: sought by short runs with seed 0, on other prompts")
+    parser.add_argument("--beta", type=float, help="default: sought by short runs with seed 0, then in full")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="of the runs' folders")
     parser.add_argument("--plan", action="store_true", help="list the runs")
     options = parser.parse_args()
@@ -89,12 +107,7 @@ def main() -> None:
     project = Project.load(folder)
     norms = project.output / "rewards.json"
     prepare(project)
-    beta = options.beta
-    if beta is None:
-        chosen = project.output / "seek.json"
-        if not chosen.exists():
-            seek(project.changed(seed=0), betas=BETAS)
-        beta = json.loads(chosen.read_text())["beta"]
+    beta = options.beta or choose(project, options.out, options.seeds[0], norms)
     for job in jobs(options.seeds, beta):
         if fnmatch.fnmatch(job.place, options.only):
             print(job.place, json.dumps(job.matrix), file=sys.stderr, flush=True)
