@@ -188,6 +188,9 @@ def test_shards_together_are_the_whole(project: pathlib.Path) -> None:
 def test_wrong_options_are_named(project: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate(project, "wrong", "--against", "magic") == 3
     assert evaluate(project, "wrong", "--shard", "2/2") == 2
+    assert evaluate(project, "wrong", "--strengths", "1,x") == 2
+    assert evaluate(project, "wrong", "--against", "best-of:x") == 2
+    assert evaluate(project, "wrong", "--against", "uniform", "--against", "uniform") == 2
     assert evaluate(project, "wrong", "--against", f"rewarded-soup:{project / 'soup'}") == 7
     assert "not the identity" in capsys.readouterr().err
 

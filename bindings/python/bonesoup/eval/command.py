@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import Any
 
+from bonesoup.errors import Status, error
 from bonesoup.eval import evaluation
 from bonesoup.eval.methods import Blended, Method, make
 from bonesoup.eval.preferences import Preference, read
@@ -66,10 +68,24 @@ def _plan(options: argparse.Namespace, project: Project, soup: Soup) -> tuple[Ta
         also=[name for name in options.also.split(",") if name],
     )
     grid = read(options.preferences, [objective.name for objective in soup.objectives])
-    strengths = sorted({1.0, *(float(part) for part in options.strengths.split(","))})
+    strengths = sorted({1.0, *(_strength(part) for part in options.strengths.split(","))})
     methods: list[Method] = [Blended("soup", soup, strengths)]
     methods += [make(text, soup, strengths) for text in options.against]
+    names = [method.name for method in methods]
+    for name in names:
+        if names.count(name) > 1:
+            raise error(Status.INVALID_ARGUMENT, f"two methods are called {name}, which is where their points are kept")
     return task, grid, methods
+
+
+def _strength(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise error(Status.INVALID_ARGUMENT, f"--strengths has “{text}”, which is no number of 0 or more")
+    return value
 
 
 def _show(method: str, done: int, total: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy
 
+from bonesoup.errors import Status, error
 from bonesoup.eval.collect import Measured, collect
 from bonesoup.eval.comparison import compare
 from bonesoup.eval.methods import Method
@@ -59,7 +60,8 @@ def objectives_of(project: Project, soup: Soup) -> tuple[Objective, ...]:
     made = []
     for objective in soup.objectives:
         if objective.name not in by_name:
-            raise KeyError(f"{project.path} has no objective {objective.name}, which the soup has")
+            message = f"{project.path} has no objective {objective.name}, which the soup has"
+            raise error(Status.MISMATCH, message)
         each, reward = by_name[objective.name]
         mean, std = (objective.norm.mean, objective.norm.std) if objective.norm else (0.0, 1.0)
         made.append(Objective(objective.name, reward, mean, std, each.clip))

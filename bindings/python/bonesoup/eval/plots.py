@@ -19,12 +19,17 @@ def pyplot() -> Any:
     return importlib.import_module("matplotlib.pyplot")
 
 
-def own_points(result: Mapping[str, Any], method: str) -> tuple[Any, Any, Any]:
-    """Return preferences, rewards and KL of a method at its own strength."""
+def own_points(result: Mapping[str, Any], method: str, grid: bool = True) -> tuple[Any, Any]:
+    """Return preferences and rewards of a method at its own strength, on the grid or wherever it was measured."""
     points = [point for point in result["methods"][method]["points"] if point["own"]]
-    keys = ("preference", "rewards", "kl")
-    preferences, rewards, kl = (numpy.asarray([point[key] for point in points]) for key in keys)
-    return preferences, rewards, kl
+    points = [point for point in points if not grid or point["preference"] in result["grid"]]
+    preferences, rewards = (numpy.asarray([point[key] for point in points]) for key in ("preference", "rewards"))
+    return preferences, rewards
+
+
+def on_grid(result: Mapping[str, Any]) -> list[str]:
+    """Return the methods that were measured on all of the grid."""
+    return [name for name, entry in result["methods"].items() if "own" in entry]
 
 
 def fronts(result: Mapping[str, Any]) -> str:
@@ -34,7 +39,7 @@ def fronts(result: Mapping[str, Any]) -> str:
     figure, axes = plt.subplots(1, max(1, len(pairs)), figsize=(4.2 * max(1, len(pairs)), 3.8), squeeze=False)
     for axis, (first, second) in zip(axes[0], pairs):
         for method in result["methods"]:
-            _, rewards, _ = own_points(result, method)
+            _, rewards = own_points(result, method, grid=False)
             axis.plot(rewards[:, first], rewards[:, second], ".", label=method, alpha=0.8)
         axis.set_xlabel(names[first])
         axis.set_ylabel(names[second])
@@ -46,10 +51,11 @@ def reward_by_kl(result: Mapping[str, Any]) -> str:
     """Mean μ·r as a function of mean KL, over each method's strengths."""
     plt = pyplot()
     figure, axis = plt.subplots(figsize=(6, 4))
-    for method, entry in result["methods"].items():
+    for method in on_grid(result):
         by_strength: dict[float, list[tuple[float, float]]] = {}
-        for point in entry["points"]:
-            by_strength.setdefault(point["strength"], []).append((point["kl"], point["mu_r"]))
+        for point in result["methods"][method]["points"]:
+            if point["preference"] in result["grid"]:
+                by_strength.setdefault(point["strength"], []).append((point["kl"], point["mu_r"]))
         means = [numpy.mean(values, axis=0) for _, values in sorted(by_strength.items())]
         axis.plot([mean[0] for mean in means], [mean[1] for mean in means], ".-", label=method)
     axis.set_xlabel("KL to the base, nats per text")
@@ -61,7 +67,7 @@ def reward_by_kl(result: Mapping[str, Any]) -> str:
 def ternary(result: Mapping[str, Any], method: str) -> str | None:
     """A map of each reward over the triangle of preferences; None unless there are three objectives."""
     names = result["objectives"]
-    preferences, rewards, _ = own_points(result, method)
+    preferences, rewards = own_points(result, method)
     if len(names) != 3 or len(preferences) < 4:
         return None
     plt = pyplot()
@@ -73,7 +79,7 @@ def ternary(result: Mapping[str, Any], method: str) -> str | None:
         axis.plot(across, up, "k.", markersize=2)
         for place, name in zip(((0, -0.06), (1, -0.06), (0.5, _HEIGHT + 0.03)), names):
             axis.text(*place, name, ha="center", fontsize=8)
-        axis.set_title(names[index], fontsize=9)
+        axis.set_title(f"reward {names[index]}", fontsize=9, pad=16)
         axis.axis("off")
     return _svg(plt, figure)
 
@@ -83,8 +89,8 @@ def sliders(result: Mapping[str, Any]) -> str:
     names, plt = result["objectives"], pyplot()
     figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.4), squeeze=False)
     for index, axis in enumerate(axes[0]):
-        for method in result["methods"]:
-            preferences, rewards, _ = own_points(result, method)
+        for method in on_grid(result):
+            preferences, rewards = own_points(result, method)
             parts = numpy.round(preferences[:, index], 6)
             steps = numpy.unique(parts)
             axis.plot(steps, [rewards[parts == step, index].mean() for step in steps], ".-", label=method)
@@ -100,8 +106,8 @@ def steps(result: Mapping[str, Any]) -> str:
 
     plt = pyplot()
     figure, axis = plt.subplots(figsize=(6, 3.4))
-    for method in result["methods"]:
-        preferences, rewards, _ = own_points(result, method)
+    for method in on_grid(result):
+        preferences, rewards = own_points(result, method)
         pairs: Sequence[tuple[int, int]] = neighbours([tuple(point) for point in preferences])
         if not pairs:
             continue

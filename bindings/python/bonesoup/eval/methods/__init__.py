@@ -37,6 +37,12 @@ def _soup(own: Soup, folder: str) -> Soup:
     return Soup.open(folder, weights=cast(Format, own.info.weights)) if folder else own
 
 
+def _count(text: str) -> int:
+    if text and (not text.isascii() or not text.isdigit() or int(text) < 1):
+        raise error(Status.INVALID_ARGUMENT, f"best-of:{text}: a whole number of texts is needed")
+    return int(text or 4)
+
+
 def _rewarded(own: Soup, folder: str, strengths: Sequence[float]) -> Method:
     soup = _soup(own, folder)
     count = len(soup.backbones)
@@ -79,7 +85,7 @@ METHODS: dict[str, tuple[Maker, str]] = {
     ),
     "prompting": (lambda own, rest, strengths: Prompted("prompting", own), "prompting, the base asked in words"),
     "best-of": (
-        lambda own, count, strengths: BestOf("best-of-n", own, own=int(count or 4)),
+        lambda own, count, strengths: BestOf("best-of-n", own, own=_count(count)),
         "best-of[:N], of N texts of the base the best",
     ),
     "morlhf": (_trained, "morlhf:PATTERN, folders of one training each, on one mix"),
