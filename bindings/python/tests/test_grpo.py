@@ -49,6 +49,7 @@ def test_soup_is_written_and_not_trained_twice(project: Project) -> None:
     assert run["mix"] == pytest.approx([0.15, 0.7, 0.15])
     assert (run["steps"], run["samples"], run["seed"]) == (4, 32, 1)
     assert run["cpu_seconds"] > 0 and run["bytes"] > 0
+    assert (project.output / "runs" / "happy" / "curves.png").stat().st_size > 10_000
     lines = log.read(project.output / "runs" / "happy" / "log.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     assert set(lines[0]["rewards"]) == set(NORMS)

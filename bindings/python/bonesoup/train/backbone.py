@@ -11,7 +11,7 @@ from typing import Any
 
 from bonesoup.errors import Status, error
 from bonesoup.rewards import Norm
-from bonesoup.train import warning_signs
+from bonesoup.train import curves, warning_signs
 from bonesoup.train.extras import need
 from bonesoup.train.log import RunLog, read
 from bonesoup.train.project import Project
@@ -63,6 +63,7 @@ def train_backbone(
         "bytes": sum(file.stat().st_size for file in folder.iterdir() if file.suffix == ".safetensors"),
         "signs": warning_signs.signs(lines),
     }
+    curves.draw(lines, name, project.training.kl, run / "curves.png")
     summary_file.write_text(json.dumps(summary, indent=2) + "\n")
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return summary

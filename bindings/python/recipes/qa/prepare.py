@@ -6,8 +6,7 @@ Makes a project for question answering of a file of QA-Feedback (Wu et al. 2023;
 
 Rewards are counted, not judged: relevance (content words of the question that the answer takes up, less what it
 repeats), factuality (content words of the answer that the passages have), completeness (content words of the reference
-that the answer has). Factuality and completeness compete: who copies little of the passages misses little, and who says
-all says more than they have.
+that the answer has).
 """
 
 from __future__ import annotations
