@@ -587,7 +587,9 @@ typedef struct bsoup_session_options {
   uint32_t context;   /* positions at most; 0: what the model was made for, but not above 4096; more
                          than the model was made for is INVALID_ARGUMENT.
                          Memory is taken 64 positions at a time */
-  uint32_t kv_format; /* BSOUP_FORMAT_F32, F16, BF16 or Q8_0; default: f32 with f32 weights, f16 with f16, else bf16.
+  uint32_t kv_format; /* BSOUP_FORMAT_F32, F16, BF16 or Q8_0; default: f32 with f32 weights, else f16, which is closer than
+                         BF16; BF16 is faster over long prompts where the processor multiplies it, and has room for
+                         keys and values above 65504.
                          Q8_0 where the size of the model's heads is no multiple of 32 is UNSUPPORTED */
   uint32_t reserved;  /* 0 */
 } bsoup_session_options;

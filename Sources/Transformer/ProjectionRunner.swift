@@ -43,22 +43,22 @@ struct ProjectionRunner {
       work += projection.multiplicationsPerToken * groups.places
       isPlaced = isPlaced && projection.isPlaced
     }
-    func compute(_ panel: Int, _ range: Range<Int>, _ scratch: UnsafeMutableRawPointer) {
-      var panel = panel
+    func compute(_ wanted: Range<Int>, _ range: Range<Int>, _ scratch: UnsafeMutableRawPointer) {
+      var first = 0
       for index in projections.indices {
         let count = projections[index].panelCount
-        if isJoint || panel < count {
+        let panels = wanted.clamped(to: first..<first + count)
+        if !panels.isEmpty {
           projections[index].compute(
-            panel: panel, groups: groups, groupRange: range, kernels: kernels, scratch: scratch)
-          if !isJoint { return }
-        } else {
-          panel -= count
+            panels.lowerBound - first..<panels.upperBound - first, groups: groups, groupRange: range, kernels: kernels,
+            scratch: scratch)
         }
+        if !isJoint { first += count }
       }
-      if let then { then(projections[0].rows(ofPanel: panel), groups.tokens(range)) }
+      if let then { then(projections[0].rows(of: wanted), groups.tokens(range)) }
     }
     if work < Self.smallWork {
-      for panel in 0..<panels { compute(panel, 0..<groups.count, scratch) }
+      for panel in 0..<panels { compute(panel..<panel + 1, 0..<groups.count, scratch) }
       return
     }
     // A slice of the groups is computed alone only where nothing is packed on the way.
@@ -66,13 +66,17 @@ struct ProjectionRunner {
     let units = panels * slices
     // Eight chunks a thread even out the threads.
     let chunk = max(1, units / (pool.threadCount * 8))
+    // Few tokens pass a chunk's panels in one go: calls would cost more than they do. Many stay with one while what comes
+    // of it is in the cache.
+    let together = isPlaced && groups.count == 1 ? chunk : 1
     Workers(pool: pool, count: (units + chunk - 1) / chunk).run(monitor: monitor) { piece, slot in
-      for unit in piece * chunk..<min((piece + 1) * chunk, units) {
+      for unit in stride(from: piece * chunk, to: min((piece + 1) * chunk, units), by: together) {
         if monitor.isCancelled { return }
         let slice = unit % slices
+        let panel = unit / slices
         compute(
-          unit / slices, groups.count * slice / slices..<groups.count * (slice + 1) / slices,
-          scratch + slot * scratchBytes)
+          panel..<min(panel + together, panels),
+          groups.count * slice / slices..<groups.count * (slice + 1) / slices, scratch + slot * scratchBytes)
       }
     }
   }

@@ -34,7 +34,7 @@ struct Options {
     over peak, both measured in the same run) and the share of it that was reached.
 
       --weights F       run-time format of the weights: \(StorageFormat.names) (the file's own)
-      --kv F            format of the KV cache (f32 with f32 weights, else the weights')
+      --kv F            format of the KV cache (f32 with f32 weights, else f16)
       --threads N       threads (one per CPU)
       --prefill N       tokens of the prompt (512)
       --decode N        tokens decoded one by one, from nothing and after the prompt (64)

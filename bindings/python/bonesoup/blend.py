@@ -156,7 +156,7 @@ class Blend(Handle):
         context
             Positions at most; 0: what the model was made for, but not above 4096. Memory is taken 64 at a time.
         kv_format
-            Of the KV cache: f32, f16, bf16 or q8_0; by default f32 with f32 weights, f16 with f16, else bf16.
+            Of the KV cache: f32, f16, bf16 or q8_0; by default f32 with f32 weights, else f16.
         """
         return Session(self, context=context, kv_format=kv_format)
 
