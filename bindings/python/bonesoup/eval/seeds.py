@@ -113,6 +113,8 @@ def _rows(
     yield "| | " + " | ".join(columns.values()) + " |"
     yield "|---|" + "---|" * len(columns)
     for name, entry in found.items():
+        if key == "equal_kl" and "×" in name:
+            continue  # the same path as without
         cells = []
         for measure_name in columns:
             value = entry[key][measure_name]
@@ -128,7 +130,7 @@ def _lead_rows(found: Mapping[str, Any]) -> Iterator[str]:
     yield "| over | " + " | ".join({**_COLUMNS, **_SHAPE}[name] for name in chosen) + " |"
     yield "|---|" + "---|" * len(chosen)
     for name, entry in found.items():
-        if "lead" in entry:
+        if "lead" in entry and "×" not in name:
             values = [entry["lead"]["equal_kl"][measure_name] for measure_name in chosen]
             yield (
                 f"| {name} | "
