@@ -37,23 +37,23 @@ def prompts(count: int) -> list[str]:
 
 
 class Ours:
-    """The library's batches of live blends, one thread per CPU given."""
+    """The library's batches of blends."""
 
-    def __init__(self, models: Path, threads: int, weights: Any, batch: int) -> None:
+    def __init__(self, models: Path, threads: int, weights: Any, kind: Any, batch: int) -> None:
         self._soup = bonesoup.Soup.open(models / "TinyStories-656K", threads=threads, weights=weights)
         for number in range(3):
             self._soup.add_backbone(models / "tinysoup" / "lora" / f"lora70_{number}")
             self._soup.add_objective(f"objective {number}")
         other = (1 - BETA) / 2
         self._soup.set_matrix([[BETA if row == column else other for column in range(3)] for row in range(3)])
-        self._batch = batch
+        self._kind, self._batch = kind, batch
 
     def write(self, preferences: Sequence[Sequence[float]], texts: Sequence[str], tokens: int) -> int:
         """Write all texts at all preferences; return how many tokens that were."""
         read = [self._soup.tokenize(text) for text in texts]
         rows = (
             Row(blend, prompt, number)
-            for blend in (self._soup.blend(preference=preference) for preference in preferences)
+            for blend in (self._soup.blend(preference=preference, kind=self._kind) for preference in preferences)
             for number, prompt in enumerate(read)
         )
         count = 0
@@ -129,8 +129,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=BATCH, help="ours")
     parser.add_argument("--weights", choices=("f32", "bf16", "q8_0"), help="ours; default: the file's own, f32")
+    parser.add_argument("--kind", choices=("live", "folded"), default="live", help="ours")
     options = parser.parse_args()
-    ours = Ours(options.models, options.threads, options.weights, options.batch)
+    ours = Ours(options.models, options.threads, options.weights, options.kind, options.batch)
     theirs = Transformers(options.models, options.threads, lambda mu: ours._soup.solve(preference=mu).coefficients)
     grid, texts = simplex(3, options.divisions), prompts(options.prompts)
     for side in (ours, theirs):

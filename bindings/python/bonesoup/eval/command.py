@@ -32,6 +32,7 @@ def evaluate(options: argparse.Namespace, shard: tuple[int, int]) -> dict[str, A
             "temperature": task.sampling.temperature,
             "seed": task.seed,
             "weights": soup.info.weights,
+            "kind": options.kind,
         }
         same_task(folder, facts)
         if options.workers > 1:
@@ -71,6 +72,9 @@ def _plan(options: argparse.Namespace, project: Project, soup: Soup) -> tuple[Ta
     strengths = sorted({1.0, *(_strength(part) for part in options.strengths.split(","))})
     methods: list[Method] = [Blended("soup", soup, strengths)]
     methods += [make(text, soup, strengths) for text in options.against]
+    for method in methods:
+        if isinstance(method, Blended):
+            method.kind = options.kind
     names = [method.name for method in methods]
     for name in names:
         if names.count(name) > 1:

@@ -9,7 +9,7 @@ from bonesoup.eval.methods.method import Point
 from bonesoup.eval.preferences import Preference
 from bonesoup.eval.sampling import Row, Sample, sample
 from bonesoup.eval.task import Task
-from bonesoup.options import MethodChoice
+from bonesoup.options import BlendKind, MethodChoice
 from bonesoup.soup import Soup
 
 
@@ -20,6 +20,8 @@ class Blended:
     """
 
     own = 1.0
+    # "folded" is faster where many texts are written at each preference: a fold is one pass over the weights.
+    kind: BlendKind = "auto"
 
     def __init__(
         self, name: str, soup: Soup, strengths: Sequence[float] = (1.0,), description: str = "the soup's own blends"
@@ -32,7 +34,8 @@ class Blended:
 
     def blend(self, point: Point) -> Blend:
         """Return the blend at a point."""
-        return self.soup.blend(coefficients=[point.strength * part for part in self.coefficients(point.preference)])
+        coefficients = [point.strength * part for part in self.coefficients(point.preference)]
+        return self.soup.blend(coefficients=coefficients, kind=self.kind)
 
     def coefficients(self, preference: Preference) -> Sequence[float]:
         """Return λ(μ)."""
@@ -126,4 +129,4 @@ class Trained(Blended):
 
     def blend(self, point: Point) -> Blend:
         """Return the training's model."""
-        return self._soups[point.preference].blend(coefficients=[point.strength])
+        return self._soups[point.preference].blend(coefficients=[point.strength], kind=self.kind)
