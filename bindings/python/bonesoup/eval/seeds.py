@@ -19,7 +19,7 @@ from typing import Any
 import numpy
 
 from bonesoup.eval.collect import Measured, collect
-from bonesoup.eval.comparison import Draws, draws, interval, measure, own_front, reference_point, summary
+from bonesoup.eval.comparison import Draws, draws, front_at, interval, measure, own_front, reference_point, summary
 from bonesoup.eval.preferences import read
 
 _COLUMNS = {"mu_r": "μ·r", "kl": "KL", "j": "J", "hypervolume": "hypervolume"}
@@ -93,6 +93,8 @@ def table(
     yield f"**Lead of {names[0]} at equal KL, or at the most KL that the other has**"
     yield ""
     yield from _lead_rows(whole)
+    yield ""
+    yield from _by_mixture(seeds, weights)
     if oracles:
         yield ""
         yield f"**Beside {oracle}, at its {len(oracles[0].preferences)} preferences (seed 1)**"
@@ -137,6 +139,26 @@ def _lead_rows(found: Mapping[str, Any]) -> Iterator[str]:
                 + " | ".join(f"{v['value']:+.3f} [{v['low']:+.3f}, {v['high']:+.3f}]" for v in values)
                 + " |"
             )
+
+
+def _by_mixture(seeds: Sequence[Sequence[Measured]], weights: Any) -> Iterator[str]:
+    """Say where the first method leads the second: by how many objectives a preference wants."""
+    first, second = seeds[0][0], seeds[0][1]
+    preferences = numpy.asarray(first.preferences)
+    wanted = (preferences > 0).sum(axis=1)
+    leads = []
+    for ours, theirs, *_ in seeds:
+        own = own_front(ours, weights)
+        difference = own.rewards - front_at(theirs, weights, own.kl)[0].rewards
+        leads.append((difference * preferences).sum(axis=2))
+    yield f"Lead of {first.name} over {second.name} in μ·r at equal KL, by how many objectives a preference wants:"
+    yield ""
+    for count in sorted(set(wanted.tolist())):
+        runs = [{"": {"own": {"kl": lead[:, wanted == count].mean(axis=1)}}} for lead in leads]
+        values = interval(over_seeds(runs)[""]["own"]["kl"])
+        each = " ".join(f"{run['']['own']['kl'][0]:+.3f}" for run in runs)
+        places = int((wanted == count).sum())
+        yield f"{count} ({places} preferences): {values.value:+.3f} [{values.low:+.3f}, {values.high:+.3f}] ({each});  "
 
 
 def main() -> None:
