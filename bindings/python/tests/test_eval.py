@@ -185,7 +185,19 @@ def test_shards_together_are_the_whole(project: pathlib.Path) -> None:
     assert results[0]["methods"] == results[1]["methods"]
 
 
+def test_a_missing_extra_is_named(
+    project: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for command in (["eval", "x", "--project", "x", "--out", "x"], ["guard", "x"], ["cost", "x"]):
+        assert main(command) == 2
+        assert "pip install 'bonesoup[eval]'" in capsys.readouterr().err
+
+
 def test_wrong_options_are_named(project: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["eval", str(project / "soup" / "base"), "--project", str(project), "--out", str(project / "none")]
+    assert main(arguments) == 3
+    assert "no soup to keep the front in" in capsys.readouterr().err
     assert evaluate(project, "wrong", "--against", "magic") == 3
     assert evaluate(project, "wrong", "--shard", "2/2") == 2
     assert evaluate(project, "wrong", "--strengths", "1,x") == 2

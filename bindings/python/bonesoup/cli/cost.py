@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bonesoup.cli import options as common
+from bonesoup.cli.failure import need
 
 
 def declare(commands: Any) -> None:
@@ -20,6 +21,7 @@ def declare(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, measure, show."""
+    need("eval", "cost", "numpy", "moocore")
     from bonesoup.eval.cost import cost
 
     found = cost(Path(options.soup))

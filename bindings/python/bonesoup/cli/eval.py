@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bonesoup.cli import options as common
-from bonesoup.cli.failure import UsageError
+from bonesoup.cli.failure import UsageError, need
 
 
 def declare(commands: Any) -> None:
@@ -42,6 +42,7 @@ def declare(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, compare, write."""
+    need("eval", "eval", "numpy", "moocore", "yaml", "matplotlib")
     from bonesoup.eval.command import evaluate
 
     index, slash, count = options.shard.partition("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 
@@ -27,6 +28,13 @@ _OTHER = 70
 
 class UsageError(Exception):
     """An option that cannot be understood."""
+
+
+def need(extra: str, what: str, *modules: str) -> None:
+    """Refuse, in one line, where modules of an extra are not installed."""
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise UsageError(f"{what} needs {' and '.join(missing)}: pip install 'bonesoup[{extra}]'")
 
 
 class FormatError(Exception):

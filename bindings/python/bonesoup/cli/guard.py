@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bonesoup.cli import options as common
-from bonesoup.cli.failure import UsageError
+from bonesoup.cli.failure import UsageError, need
 
 
 def declare(commands: Any) -> None:
@@ -25,6 +25,7 @@ def declare(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Find the box, show it, and write it where asked to."""
+    need("eval", "guard", "numpy", "moocore")
     from bonesoup.eval.front import load, manifest, save
     from bonesoup.eval.guard import find
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from bonesoup.errors import Status, error
 from bonesoup.eval import evaluation
+from bonesoup.eval.front import manifest, store
 from bonesoup.eval.methods import Blended, Method, make
 from bonesoup.eval.preferences import Preference, read
 from bonesoup.eval.sweep import same_task, sweep
@@ -21,6 +22,8 @@ from bonesoup.train.project import Project
 def evaluate(options: argparse.Namespace, shard: tuple[int, int]) -> dict[str, Any] | None:
     """Measure what is missing in the folder, then compare and write; a shard of many only measures."""
     folder = Path(options.out)
+    if not options.no_report:
+        manifest(Path(options.soup))  # now, and not only when all is measured
     project = Project.load(options.project)
     with Soup.open(options.soup, weights=options.weights, threads=options.threads) as soup:
         task, grid, methods = _plan(options, project, soup)
@@ -47,7 +50,6 @@ def evaluate(options: argparse.Namespace, shard: tuple[int, int]) -> dict[str, A
         result["soup"], result["project"] = str(options.soup), project.name
         evaluation.write(result, folder)
         if not options.no_report:
-            from bonesoup.eval.front import store
             from bonesoup.eval.report import write
 
             write(result, folder)
