@@ -22,7 +22,8 @@ public struct TensorView: @unchecked Sendable {
     file = "memory"
     type = .f32
     self.shape = shape
-    bytes = floats.bytes
+    let count = shape.reduce(1) { $0.multipliedReportingOverflow(by: $1).partialValue }
+    bytes = UnsafeRawBufferPointer(rebasing: floats.bytes.prefix(max(0, 4 &* count)))
     owner = floats
   }
 

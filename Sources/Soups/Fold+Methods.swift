@@ -8,25 +8,32 @@ extension Fold {
   static func workByteCount(
     _ method: BlendMethod, _ config: ModelConfig, backboneCount: Int, threadCount: Int
   ) -> Int {
-    config.parameters.reduce(0) { most, parameter in
+    let work = config.parameters.reduce(0) { most, parameter in
       let shape = MergeShape(
         parameter.shape, name: parameter.name, modelCount: backboneCount, threadCount: threadCount)
-      return max(most, 4 * parameter.elementCount + method.method.byteCount(shape))
+      return max(most, method.method.byteCount(shape))
     }
+    return 4 * largestCount(config) + work
   }
 
-  /// A tensor merged by the method, f32, in memory of its own.
+  /// Elements of the largest tensor.
+  static func largestCount(_ config: ModelConfig) -> Int {
+    config.parameters.reduce(1) { max($0, $1.elementCount) }
+  }
+
+  /// A tensor merged by the method, f32.
   ///
-  /// - Parameter module: whose adapters are seen; nil for a vector.
-  func merged(
-    _ parameter: Parameter, module: String?, by method: BlendMethod, monitor: Monitor
+  /// - Parameters:
+  ///   - module: whose adapters are seen; nil for a vector.
+  ///   - result: has room for it, until the next tensor is merged. The same for all, since memory that is new to the process
+  ///     takes longer to come by than the tensor to merge.
+  func merge(
+    _ parameter: Parameter, module: String?, by method: BlendMethod, into result: Buffer, monitor: Monitor
   ) throws(BoneSoupError) -> TensorView {
     // The head of a tied model that comes apart is made of the embedding, and goes by its own name.
     let name = module == "lm_head" ? "lm_head.weight" : parameter.name
     let known = TensorName(name)
     let wanted = try base.checkpoint.tensor(of: parameter)
-    let result = try Buffer(
-      of: Float.self, count: parameter.elementCount, allocator: engine.allocator, purpose: "the merged \(name)")
     var weights: [(backbone: Int, value: Double)] = []
     var sources: [any TensorSource] = []
     for (index, backbone) in backbones.enumerated() where coefficients[index] != 0 {

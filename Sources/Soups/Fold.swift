@@ -18,6 +18,8 @@ struct Fold: Sendable {
   let pool: ThreadPool
   /// nil is the plain sum.
   var method: BlendMethod?
+  /// What a method merges a tensor into: room for the largest.
+  private(set) var merged: Buffer?
 
   /// Numbers of a chunk of panels: small enough to answer a cancel soon and to even out the threads.
   private static let chunkSize = 1 << 18
@@ -52,6 +54,12 @@ struct Fold: Sendable {
   }
 
   func run(monitor: Monitor) throws(BoneSoupError) -> ModelWeights {
+    if method != nil, merged == nil {
+      var fold = self
+      fold.merged = try Buffer(
+        of: Float.self, count: Self.largestCount(base.config), allocator: engine.allocator, purpose: "a merged tensor")
+      return try fold.run(monitor: monitor)
+    }
     let total = Double(max(base.config.parameterCount, 1))
     var done = 0
     func finish(_ parameter: Parameter) throws(BoneSoupError) {
@@ -77,8 +85,8 @@ struct Fold: Sendable {
   private func terms(
     _ parameter: Parameter, module: String?, monitor: Monitor
   ) throws(BoneSoupError) -> [FoldTerm] {
-    if let method, coefficients.contains(where: { $0 != 0 }) {
-      let tensor = try merged(parameter, module: module, by: method, monitor: monitor)
+    if let method, let merged, coefficients.contains(where: { $0 != 0 }) {
+      let tensor = try merge(parameter, module: module, by: method, into: merged, monitor: monitor)
       return [try FoldTerm(tensor, coefficient: 1)]
     }
     var terms: [FoldTerm] = []

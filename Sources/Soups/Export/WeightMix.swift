@@ -61,9 +61,11 @@ struct WeightMix: Sendable {
     if let method, coefficients.contains(where: { $0 != 0 }) {
       let fold = Fold(
         base: base, backbones: backbones, coefficients: coefficients, baseShare: baseShare, format: .f32,
-        engine: engine,
-        pool: engine.pool, method: method)
-      let merged = try fold.merged(tensor.source, module: tensor.module, by: method, monitor: monitor)
+        engine: engine, pool: engine.pool, method: method)
+      let result = try Buffer(
+        of: Float.self, count: tensor.source.elementCount, allocator: engine.allocator, purpose: "a merged tensor")
+      let merged = try fold.merge(
+        tensor.source, module: tensor.module, by: method, into: result, monitor: monitor)
       return [try FoldTerm(merged, coefficient: 1)]
     }
     var terms: [FoldTerm] = []

@@ -15,26 +15,25 @@ struct Sce: MergeMethod {
   func byteCount(_ shape: MergeShape) -> Int {
     let n = shape.modelCount
     return MagnitudeBands.byteCount(shape, streams: 1, buffers: n + 2, cuts: 1)
-      + BandPass.byteCount(shape, bands: 1) + 8 * (n + 1) * shape.blockCount(ofRows: false)
+      + BandPlaces.byteCount(shape, bands: 1) + 8 * (n + 1) * shape.blockCount(ofRows: false)
   }
 
   func merge(_ tensor: MergeTensor) throws(BoneSoupError) {
     let n = tensor.models.count
     let share = tensor.values.number("select_topk")
     let kernels = tensor.kernels
-    let bands = share > 0 && share < 1 ? try bands(tensor, share) : []
-    func readSelected(_ block: MergeTensor.Block, _ pass: BandPass) throws(BoneSoupError) {
+    let places = share > 0 && share < 1 ? try places(tensor, share) : nil
+    func readSelected(_ block: MergeTensor.Block) throws(BoneSoupError) {
       let variance = block.buffer(n + 1)
-      try pass.keep(
-        block, kernels: kernels,
-        read: { () throws(BoneSoupError) in
-          try read(tensor, block)
-          if !bands.isEmpty { withDeltas(block, n) { kernels.variance($0, n: n, count: block.count, into: variance) } }
-        }, stream: { _ in variance })
+      try read(tensor, block)
+      if let places {
+        withDeltas(block, n) { kernels.variance($0, n: n, count: block.count, into: variance) }
+        places.keep(block, kernels: kernels) { _ in variance }
+      }
       for model in 1...n {
         if share <= 0 {
           block.buffer(model).update(repeating: 0, count: block.count)
-        } else if !bands.isEmpty {
+        } else if places != nil {
           kernels.keepChosen(block.buffer(model), chosen: variance, count: block.count)
         }
       }
@@ -44,9 +43,8 @@ struct Sce: MergeMethod {
       of: Double.self, count: n * blocks, allocator: tensor.engine.allocator, purpose: "the sums of blocks")
     defer { withExtendedLifetime(memory) {} }
     let squares = memory.elements(Double.self)
-    let first = try BandPass(bands, tensor)
     try tensor.forBlocks(buffers: n + 2) { (block) throws(BoneSoupError) in
-      try readSelected(block, first)
+      try readSelected(block)
       for model in 0..<n {
         let x = block.buffer(model + 1)
         squares[model * blocks + block.index] = kernels.productSum(x, x, count: block.count)
@@ -60,9 +58,8 @@ struct Sce: MergeMethod {
       let weight = total.magnitude < 1e-6 ? 1 / Float(n) : energy / total
       return [1, 1, weight, weight]
     }
-    let second = try BandPass(bands, tensor)
     try tensor.forBlocks(buffers: n + 2) { (block) throws(BoneSoupError) in
-      try readSelected(block, second)
+      try readSelected(block)
       withDeltas(block, n) { deltas in
         kernels.mergeDeltas(
           deltas, factors: factors, n: n, flags: [.elect, .normalize, .floor], divisor: 1e-6, lambda: 1,
@@ -73,7 +70,7 @@ struct Sce: MergeMethod {
   }
 
   /// The share of the elements with a variance that are selected.
-  private func bands(_ tensor: MergeTensor, _ share: Double) throws(BoneSoupError) -> [MagnitudeBand] {
+  private func places(_ tensor: MergeTensor, _ share: Double) throws(BoneSoupError) -> BandPlaces {
     let n = tensor.models.count
     let kernels = tensor.kernels
     let zeros = Atomic<Int>(0)
@@ -93,7 +90,10 @@ struct Sce: MergeMethod {
       tensor: tensor, streams: 1,
       fill: { (block, stream) throws(BoneSoupError) in try readVariance(block, stream(0)) }, buffers: n + 2,
       first: n + 1)
-    return try search.find { _ in (selected, 0) }
+    return try BandPlaces(
+      try search.find { _ in (selected, 0) }, tensor, buffers: n + 2,
+      fill: { (block) throws(BoneSoupError) in try readVariance(block, block.buffer(n + 1)) },
+      stream: { block, _ in block.buffer(n + 1) })
   }
 
   private func read(_ tensor: MergeTensor, _ block: MergeTensor.Block) throws(BoneSoupError) {

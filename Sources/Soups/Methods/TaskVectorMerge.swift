@@ -40,7 +40,7 @@ struct TaskVectorMerge: Sendable {
     case .magnitude, .outliers:
       let search = MagnitudeBands.byteCount(
         shape, streams: n, buffers: n + 1, cuts: thinning == .outliers ? 2 : 1)
-      return max(search, blocks + sums) + BandPass.byteCount(shape, bands: n)
+      return max(search, blocks + sums) + BandPlaces.byteCount(shape, bands: n)
     case .random: return blocks + sums + n * PackedMasks.byteCount(shape, ofRows: ofRows)
     case .ranked: return blocks + sums + n * (PackedMasks.byteCount(shape, ofRows: ofRows) + 4 * shape.rowLength)
     }
@@ -50,8 +50,7 @@ struct TaskVectorMerge: Sendable {
   private enum Kept {
     case all
     case nothing
-    /// A band by its number.
-    case band(Int)
+    case band
     /// Random words below this limit.
     case below(UInt32)
     case ranked(RankedThinning)
@@ -61,9 +60,9 @@ struct TaskVectorMerge: Sendable {
   /// What is kept of all of them.
   private struct Selection {
     var kept: [Kept]
-    var bands: [MagnitudeBand] = []
-    /// The models that the bands are of.
+    /// The models that bands are of, and the bands.
     var banded: [Int] = []
+    var places: BandPlaces?
   }
 
   func merge(_ tensor: MergeTensor) throws(BoneSoupError) {
@@ -83,11 +82,9 @@ struct TaskVectorMerge: Sendable {
     let lambda = Float(tensor.values.number("lambda"))
     let kernels = tensor.kernels
     let chosen = selection
-    let pass = try BandPass(chosen.bands, tensor)
     try tensor.forBlocks(buffers: bufferCount(n), ofRows: ofRows) { (block) throws(BoneSoupError) in
-      try pass.keep(
-        block, kernels: kernels, read: { () throws(BoneSoupError) in try read(tensor, block) },
-        stream: { block.buffer(chosen.banded[$0] + 1) })
+      try read(tensor, block)
+      chosen.places?.keep(block, kernels: kernels) { block.buffer(chosen.banded[$0] + 1) }
       for model in 0..<n { thin(model, block, chosen.kept[model], tensor) }
       let base = block.buffer(0)
       withDeltas(block, n) { deltas in
@@ -111,27 +108,29 @@ struct TaskVectorMerge: Sendable {
       case .random: selection.kept.append(.below(UInt32(density * 0x1p32)))
       case .ranked: selection.kept.append(.ranked(try RankedThinning(tensor, model: model, density: density)))
       case .magnitude, .outliers:
-        selection.kept.append(.band(selection.banded.count))
+        selection.kept.append(.band)
         selection.banded.append(model)
       }
     }
-    if !selection.banded.isEmpty { selection.bands = try bands(of: selection.banded, densities, tensor) }
+    if !selection.banded.isEmpty { selection.places = try bands(of: selection.banded, densities, tensor) }
     return selection
   }
 
   private func bands(
     of models: [Int], _ densities: [Double], _ tensor: MergeTensor
-  ) throws(BoneSoupError) -> [MagnitudeBand] {
+  ) throws(BoneSoupError) -> BandPlaces {
     let count = tensor.count
+    func fill(
+      _ block: MergeTensor.Block, _ stream: (Int) -> UnsafeMutablePointer<Float>
+    ) throws(BoneSoupError) {
+      try tensor.readBase(block, into: block.buffer(0))
+      for (number, model) in models.enumerated() {
+        try tensor.readDelta(model, block, base: block.buffer(0), into: stream(number))
+      }
+    }
     let search = MagnitudeBands(
-      tensor: tensor, streams: models.count,
-      fill: { (block, stream) throws(BoneSoupError) in
-        try tensor.readBase(block, into: block.buffer(0))
-        for (number, model) in models.enumerated() {
-          try tensor.readDelta(model, block, base: block.buffer(0), into: stream(number))
-        }
-      }, buffers: models.count + 1, first: 1)
-    return try search.find { stream in
+      tensor: tensor, streams: models.count, fill: fill, buffers: models.count + 1, first: 1)
+    let bands = try search.find { stream in
       let kept = Int(densities[models[stream]] * Double(count))
       guard thinning == .outliers else { return (max(1, kept), 0) }
       let greatest = Int(tensor.values.number("gamma", model: models[stream]) * Double(count))
@@ -139,6 +138,10 @@ struct TaskVectorMerge: Sendable {
       let dropped = min(greatest, count - kept)
       return (dropped + kept, dropped)
     }
+    return try BandPlaces(
+      bands, tensor, buffers: models.count + 1,
+      fill: { (block) throws(BoneSoupError) in try fill(block) { block.buffer(1 + $0) } },
+      stream: { block, stream in block.buffer(1 + stream) })
   }
 
   /// θ₀ into buffer 0, Δ of each model into the next ones.
@@ -149,7 +152,7 @@ struct TaskVectorMerge: Sendable {
     }
   }
 
-  /// All but bands, which `BandPass` keeps.
+  /// All but bands, which `BandPlaces` keeps.
   private func thin(_ model: Int, _ block: MergeTensor.Block, _ kept: Kept, _ tensor: MergeTensor) {
     let x = block.buffer(model + 1)
     let room = block.buffer(tensor.models.count + 1)
@@ -189,17 +192,12 @@ struct TaskVectorMerge: Sendable {
     defer { withExtendedLifetime(memory) {} }
     let sums = memory.elements(Double.self)
     let (chosen, drawn, thinned, kernels) = (selection, masks, isThinned, tensor.kernels)
-    let pass = try BandPass(chosen.bands, tensor)
     try tensor.forBlocks(buffers: bufferCount(n), ofRows: ofRows) { (block) throws(BoneSoupError) in
       func sum(_ model: Int) -> Double { kernels.magnitudeSum(block.buffer(model + 1), count: block.count) }
       func place(_ model: Int, _ row: Int) -> Int { (2 * model + row) * blocks + block.index }
-      try pass.keep(
-        block, kernels: kernels,
-        read: { () throws(BoneSoupError) in
-          try read(tensor, block)
-          for model in 0..<n where thinned[model] { sums[place(model, 0)] = sum(model) }
-        },
-        stream: { block.buffer(chosen.banded[$0] + 1) })
+      try read(tensor, block)
+      for model in 0..<n where thinned[model] { sums[place(model, 0)] = sum(model) }
+      chosen.places?.keep(block, kernels: kernels) { block.buffer(chosen.banded[$0] + 1) }
       for model in 0..<n where thinned[model] {
         if case .below(let limit) = chosen.kept[model], let mask = drawn[model] {
           sums[place(model, 1)] = mask.draw(
