@@ -1,4 +1,4 @@
-"""How far the logits are from those of Hugging Face in f32, for us and for llama.cpp with the same formats."""
+"""How far the logits are from those of Hugging Face in f32: ours, and those of peers that tell all of theirs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import sys
+from collections.abc import Iterator
 
 from cells import Cell
 from install import HERE, Cache, Unavailable
@@ -15,13 +16,10 @@ from sides import Metrics
 
 POSITIONS = 64
 
-FORMATS = {
-    "bf16": (["bf16"], {"llama.cpp bf16": "bf16"}),
-    "f16": (["f16"], {"llama.cpp f16": "f16"}),
-    "8bit": (["q8_0", "q8_128"], {"llama.cpp q8_0": "q8_0"}),
-    "4bit": (["q4_0"], {"llama.cpp q4_0": "q4_0"}),
-}
-"""By class: our formats, and the peer's."""
+OURS = {"bf16": ["bf16"], "f16": ["f16"], "8bit": ["q8_0", "q8_128"], "4bit": ["q4_0"]}
+LLAMA = {"bf16": "bf16", "f16": "f16", "8bit": "q8_0", "4bit": "q4_0"}
+OPENVINO = {"bf16": "bf16", "8bit": "int8", "4bit": "int4"}
+"""By class, the formats."""
 
 
 class Accuracy:
@@ -43,22 +41,34 @@ class Accuracy:
             self.cache.run(
                 [self.cache.python(), HERE / "reference_logits.py", base, tokens, reference], "computing in f32"
             )
-        mine, theirs = FORMATS[cell.format]
         runs: dict[str, list[Metrics]] = {}
         out = folder / "logits"
-        for format in mine:
+        for format in OURS[cell.format]:
             program = [self.cache.python(), HERE / "our_logits.py", self.root, base, tokens, out, format]
             self.add(runs, f"bonesoup {format}", program, reference, out)
-        for name, format in theirs.items():
-            try:
-                model = self.cache.gguf(cell.shape, format)
-                peer = self.cache.programs("llama.cpp") / "llama_peer"
-            except Unavailable as failure:
-                print(f"  {name}: {failure}", file=sys.stderr)
-                continue
-            self.add(runs, name, [peer, "-m", model, "-t", "2", "--tokens", tokens, "--logits", out], reference, out)
+        for name, program in self.peers(cell, tokens, out):
+            self.add(runs, name, program, reference, out)
         out.unlink(missing_ok=True)
         return runs
+
+    def peers(self, cell: Cell, tokens: pathlib.Path, out: pathlib.Path) -> Iterator[tuple[str, list[object]]]:
+        """By name, what writes a peer's logits."""
+        try:
+            format = LLAMA[cell.format]
+            model, peer = self.cache.gguf(cell.shape, format), self.cache.programs("llama.cpp") / "llama_peer"
+            yield f"llama.cpp {format}", [peer, "-m", model, "-t", "2", "--tokens", tokens, "--logits", out]
+        except Unavailable as failure:
+            print(f"  llama.cpp: {failure}", file=sys.stderr)
+        if cell.format not in OPENVINO:
+            return
+        try:
+            format = OPENVINO[cell.format]
+            model = self.cache.openvino(cell.shape, format)
+            for precision in ["bf16"] if format == "bf16" else ["bf16", "f32"]:
+                script = HERE / "openvino_logits.py"
+                yield f"OpenVINO {format} {precision}", [self.cache.python(), script, model, tokens, out, precision]
+        except Unavailable as failure:
+            print(f"  OpenVINO: {failure}", file=sys.stderr)
 
     def add(
         self,
