@@ -21,9 +21,11 @@ extension FloatPanel {
     }
     var (w, x) = (panel, input)
     let end = panel + steps(k) &* weightStride
+    // Where there is much to compute by each weight, also what the next panel begins with.
+    let ahead = Shape.tokens < 6 ? 4096 : 16384
     while w < end {
-      bsk_prefetch(w + 4096)
-      if Shape.isPair, weightBytes > 32 { bsk_prefetch(w + 4096 + weightBytes) }
+      bsk_prefetch(w + ahead)
+      if Shape.isPair, weightBytes > 32 { bsk_prefetch(w + ahead + weightBytes) }
       let a = load(w)
       let b = Shape.isPair ? load(w + weightBytes) : a
       sums.update(Shape.tokens) { sum, token in
