@@ -177,6 +177,45 @@ def test_eval_guard_and_files(project: pathlib.Path, capsys: pytest.CaptureFixtu
     assert main(["guard", str(project / "soup"), "--floor", "brief=1e9"]) == 8
 
 
+def test_points_of_something_else_are_not_taken_for_these(
+    project: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "project"
+    shutil.copytree(project, copy, ignore=shutil.ignore_patterns("out", "shards", "whole"))
+    shutil.copytree(copy / "soup", copy / "other" / "second")
+    shutil.copytree(copy / "soup", copy / "another" / "second")
+    more = ("--against", f"soup:{copy / 'other' / 'second'}", "--no-report")
+    assert evaluate(copy, "out", *more) == 0
+    # The same content at another place is the same.
+    again = ("--against", f"soup:{copy / 'another' / 'second'}", "--no-report")
+    assert evaluate(copy, "out", *again) == 0
+    # Another backbone at the same place is not: trained anew.
+    brief, happy = (copy / "another" / "second" / "backbones" / name for name in ("brief", "happy"))
+    brief.rename(brief.with_name("kept"))
+    happy.rename(brief)
+    brief.with_name("kept").rename(happy)
+    capsys.readouterr()
+    assert evaluate(copy, "out", *again) == 7
+    assert "method.json: soups" in capsys.readouterr().err
+    assert evaluate(copy, "out", *more) == 0
+    # Neither are another stretch, other rewards, or points of which nothing is known.
+    manifest = copy / "soup" / "soup.json"
+    text = manifest.read_text()
+    manifest.write_text(json.dumps({**json.loads(text), "extrapolation": [1.1, 1, 1]}))
+    assert evaluate(copy, "out", "--no-report") == 7
+    manifest.write_text(text)
+    assert evaluate(copy, "out", "--no-report", "--also", "plain") == 7
+    rewards = (copy / "rewards.py").read_text()
+    (copy / "rewards.py").write_text(rewards.replace('"e"', '"a"'))
+    capsys.readouterr()
+    assert evaluate(copy, "out", "--no-report") == 7
+    assert "task.json: rewards" in capsys.readouterr().err
+    (copy / "rewards.py").write_text(rewards)
+    (copy / "out" / "soup" / "method.json").unlink()
+    assert evaluate(copy, "out", "--no-report") == 7
+    assert "no method.json" in capsys.readouterr().err
+
+
 def test_shards_together_are_the_whole(project: pathlib.Path) -> None:
     for shard in ("0/2", "1/2"):
         assert evaluate(project, "shards", "--shard", shard) == 0

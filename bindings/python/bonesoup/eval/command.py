@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bonesoup.errors import Status, error
-from bonesoup.eval import evaluation
+from bonesoup.eval import evaluation, facts
 from bonesoup.eval.front import manifest, store
-from bonesoup.eval.methods import Blended, Method, make
+from bonesoup.eval.methods import Blended, Method, folders, make
 from bonesoup.eval.preferences import Preference, read
-from bonesoup.eval.sweep import same_task, sweep
+from bonesoup.eval.sweep import sweep
 from bonesoup.eval.task import Task
 from bonesoup.soup import Soup
 from bonesoup.train.project import Project
@@ -27,17 +28,7 @@ def evaluate(options: argparse.Namespace, shard: tuple[int, int]) -> dict[str, A
     project = Project.load(options.project)
     with Soup.open(options.soup, weights=options.weights, threads=options.threads) as soup:
         task, grid, methods = _plan(options, project, soup)
-        facts = {
-            "soup": str(options.soup),
-            "prompts": list(task.prompts),
-            "samples": task.samples,
-            "max_tokens": task.sampling.max_tokens,
-            "temperature": task.sampling.temperature,
-            "seed": task.seed,
-            "weights": soup.info.weights,
-            "kind": options.kind,
-        }
-        same_task(folder, facts)
+        _check(options, project, soup, task, methods)
         if options.workers > 1:
             from bonesoup.eval.cluster import share
 
@@ -55,6 +46,22 @@ def evaluate(options: argparse.Namespace, shard: tuple[int, int]) -> dict[str, A
             write(result, folder)
             store(Path(options.soup), result)
     return result
+
+
+def _check(options: argparse.Namespace, project: Project, soup: Soup, task: Task, methods: Sequence[Method]) -> None:
+    """See that what the folder has was measured with the same, of every method that is asked for."""
+    folder, contents = Path(options.out), facts.Contents()
+    facts.same_task(folder, {**facts.of_task(task, project, contents), "weights": soup.info.weights})
+    own = contents.soup(Path(options.soup))
+    for method, text in zip(methods, ["soup", *options.against]):
+        soups = folders(text) if text != "soup" else []
+        about = {
+            "method": text.partition(":")[0],
+            "argument": text.partition(":")[2] if soups is None else "",
+            "soups": [contents.soup(each) for each in soups or ()] or [own],
+            "kind": options.kind if isinstance(method, Blended) else "",
+        }
+        facts.same_method(folder / method.name, about)
 
 
 def _plan(options: argparse.Namespace, project: Project, soup: Soup) -> tuple[Task, list[Preference], list[Method]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy
 
-from bonesoup.errors import Status, error
 from bonesoup.eval.likelihood import Given, log_probabilities
 from bonesoup.eval.methods.method import Method, Point
 from bonesoup.eval.preferences import Preference, neighbours
@@ -118,14 +117,3 @@ def _steps(method: Method, task: Task, grid: Sequence[Preference], folder: Path,
         total = sum(divergence(numpy.asarray(one.logprobs), under) for one, under in zip(texts[first], there))
         means.append(total / sum(len(one.tokens) for one in texts[first]))
     file.write_text(json.dumps({"pairs": pairs, "token_kl": means}) + "\n")
-
-
-def same_task(folder: Path, facts: dict[str, object]) -> None:
-    """Remember what the points in a folder were measured with; refuse to add others to them."""
-    file = folder / "task.json"
-    text = json.dumps(facts, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
-    if file.exists() and file.read_text(encoding="utf-8") != text:
-        message = f"{folder} has points that were measured otherwise ({file.name} tells); take another folder"
-        raise error(Status.MISMATCH, message)
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")

@@ -12,6 +12,7 @@ from bonesoup.eval.methods.best_of import BestOf
 from bonesoup.eval.methods.blends import Blended, Merged, Prompted, Trained, Uniform
 from bonesoup.eval.methods.logits import LogitMix
 from bonesoup.eval.methods.method import Method, Point
+from bonesoup.eval.preferences import Preference
 from bonesoup.options import Format
 from bonesoup.soup import Soup
 
@@ -26,6 +27,7 @@ __all__ = [
     "Prompted",
     "Trained",
     "Uniform",
+    "folders",
     "make",
 ]
 
@@ -53,7 +55,7 @@ def _rewarded(own: Soup, folder: str, strengths: Sequence[float]) -> Method:
     return Blended("rewarded-soup", soup, strengths, "a backbone per objective, weights averaged by μ")
 
 
-def _trained(own: Soup, pattern: str, strengths: Sequence[float]) -> Method:
+def _trainings(pattern: str) -> dict[Preference, str]:
     folders = {}
     for folder in sorted(glob.glob(pattern)):
         if (Path(folder) / "soup.json").is_file():
@@ -61,6 +63,11 @@ def _trained(own: Soup, pattern: str, strengths: Sequence[float]) -> Method:
                 matrix = soup.matrix or ()
             if len(matrix) == 1:
                 folders[matrix[0]] = folder
+    return folders
+
+
+def _trained(own: Soup, pattern: str, strengths: Sequence[float]) -> Method:
+    folders = _trainings(pattern)
     if not folders:
         raise error(Status.NOT_FOUND, f"no folder {pattern} is a soup of one backbone, trained on one mix")
     return Trained("morlhf", {mix: _soup(own, folder) for mix, folder in folders.items()}, strengths)
@@ -90,6 +97,16 @@ METHODS: dict[str, tuple[Maker, str]] = {
     ),
     "morlhf": (_trained, "morlhf:PATTERN, folders of one training each, on one mix"),
 }
+
+
+def folders(text: str) -> list[Path] | None:
+    """Return the soups that the argument of NAME:ARGUMENT names; None where it is no folder."""
+    name, _, argument = text.partition(":")
+    if name == "morlhf":
+        return [Path(folder) for folder in _trainings(argument).values()]
+    if name in ("rewarded-soup", "soup", "uniform", "logits"):
+        return [Path(argument)] if argument else []
+    return None
 
 
 def make(text: str, own: Soup, strengths: Sequence[float]) -> Method:
