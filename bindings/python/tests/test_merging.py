@@ -197,7 +197,7 @@ def slices(*given: tuple[tuple[str, int, int], ...]) -> list[dict[str, Any]]:
 
 def test_layers_of_models_are_stacked(tmp_path: pathlib.Path) -> None:
     pytest.importorskip("yaml")
-    document = {
+    document: dict[str, Any] = {
         "merge_method": "passthrough",
         "slices": slices((("tune2", 0, 2),), (("base", 1, 2),), (("tune2", 0, 1),)),
     }
@@ -219,7 +219,7 @@ def test_layers_of_models_are_stacked(tmp_path: pathlib.Path) -> None:
 
 def test_a_slice_is_merged_like_whole_models_with_gradients_of_its_own(tmp_path: pathlib.Path) -> None:
     pytest.importorskip("yaml")
-    document = {
+    document: dict[str, Any] = {
         "merge_method": "slerp",
         "base_model": str(MERGES / "base"),
         "slices": slices((("base", 0, 1), ("tune2", 0, 1)), (("base", 1, 2), ("tune2", 1, 2))),
