@@ -20,6 +20,7 @@ from bonesoup.cli import main  # noqa: E402
 from bonesoup.eval import Row, Sampling, sample  # noqa: E402
 from bonesoup.eval.likelihood import Given, log_probabilities  # noqa: E402
 from bonesoup.eval.methods import BestOf, Blended, LogitMix, Point  # noqa: E402
+from bonesoup.eval.solving import coefficients, unguarded  # noqa: E402
 from bonesoup.eval.sweep import sweep  # noqa: E402
 from bonesoup.eval.task import Objective, Task  # noqa: E402
 
@@ -80,6 +81,29 @@ def test_logit_mix_of_one_backbone_is_that_backbone(soup: bonesoup.Soup) -> None
     for prompt, text in zip(PROMPTS, texts):
         expected = soup.generate(prompt, coefficients=(0.0, 0.0, 1.0), max_tokens=12).tokens
         assert tuple(text.tokens) == expected
+
+
+def test_coefficients_are_the_library_s_without_guard_rails(project: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    preference = (0.5, 0.2, 0.3)
+    with bonesoup.Soup.open(DEMO, threads=1) as one:
+        for matrix, stretch in (
+            (((0.7, 0.2, 0.1), (0.1, 0.8, 0.1), (0.2, 0.2, 0.6)), (1, 1, 1)),
+            (((1, 0, 0), (0, 1, 0), (0, 0, 1)), (1.2, 1, 1.5)),
+        ):
+            one.set_matrix(matrix)
+            one.set_extrapolation(stretch)
+            assert coefficients(one, preference) == pytest.approx(one.solve(preference=preference).coefficients)
+    shutil.copytree(project / "soup", tmp_path / "soup")
+    manifest = tmp_path / "soup" / "soup.json"
+    content = json.loads(manifest.read_text())
+    content["objectives"][0]["max"] = 0.5
+    content["guard"] = {"max_abs_coefficient": 2, "on_violation": "clamp"}
+    manifest.write_text(json.dumps(content))
+    with bonesoup.Soup.open(project / "soup", threads=1) as free, bonesoup.Soup.open(manifest, threads=1) as guarded:
+        expected = free.solve(preference=(1, 0, 0)).coefficients
+        assert coefficients(guarded, (1.0, 0.0, 0.0)) == pytest.approx(expected)
+        method = Blended("soup", unguarded(guarded))
+        method.blend(Point((1.0, 0.0, 0.0), 3.0)).close()
 
 
 def test_strength_zero_is_the_base_and_kl_grows_with_strength(soup: bonesoup.Soup, tmp_path: pathlib.Path) -> None:
@@ -175,6 +199,19 @@ def test_eval_guard_and_files(project: pathlib.Path, capsys: pytest.CaptureFixtu
     manifest = json.loads((project / "soup" / "soup.json").read_text())
     assert manifest["guard"]["on_violation"] == "clamp" and manifest["objectives"][0]["floor"] == -90
     assert main(["guard", str(project / "soup"), "--floor", "brief=1e9"]) == 8
+
+
+def test_a_folder_may_hold_several_grids_and_strengths(project: pathlib.Path) -> None:
+    grids = [("simplex:2", "0.5,1"), ("simplex:1", "1"), ("simplex:3", "1,2"), ("simplex:2", "0.5,1")]
+    results = []
+    for grid, strengths in grids:
+        more = ("--preferences", grid, "--strengths", strengths, "--against", "uniform", "--no-report")
+        assert evaluate(project, "several", *more) == 0
+        results.append(json.loads((project / "several" / "result.json").read_text()))
+    counts = [len(result["methods"]["soup"]["points"]) for result in results]
+    assert counts == [6 * 2, 3, 10 * 2, 6 * 2]
+    assert results[0] == results[3]
+    assert all("equal_kl" in result["methods"]["uniform"] for result in results)
 
 
 def test_points_of_something_else_are_not_taken_for_these(

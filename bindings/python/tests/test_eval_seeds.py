@@ -46,5 +46,8 @@ def test_seeds_are_averaged_and_compared(tmp_path: pathlib.Path) -> None:
 
 def test_a_strength_that_was_not_measured_is_no_method(tmp_path: pathlib.Path) -> None:
     write(tmp_path, "soup", 1.0)
-    with pytest.raises(ValueError):
-        seeds.methods_of(tmp_path, ["soup×7"], {})
+    grid = simplex(2, 2)
+    with pytest.raises(LookupError, match="lacks 3 of 3 preferences at strength 7"):
+        seeds.methods_of(tmp_path, ["soup×7"], {}, grid)
+    with pytest.raises(LookupError, match="no points of soap"):
+        list(seeds.table([tmp_path], ["soup", "soap"], "simplex:2", beta=0.1, resamples=5, oracle=None))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy
 
+from bonesoup.errors import Status, error
 from bonesoup.eval.preferences import Preference
 from bonesoup.eval.scores import Scores
 
@@ -43,31 +44,58 @@ class Measured:
         return dataclasses.replace(self, preferences=tuple(preferences), **arrays)
 
 
-def collect(folder: Path, name: str, own: float) -> Measured:
-    """Read all points of a method that are there for every strength."""
+def collect(
+    folder: Path,
+    name: str,
+    own: float,
+    preferences: Sequence[Preference] | None = None,
+    strengths: Sequence[float] | None = None,
+) -> Measured:
+    """Read the points of a method at these preferences and strengths, whatever else is in its folder.
+
+    Without strengths: all that have these preferences. Without preferences: those that every strength has.
+    """
     files: dict[float, dict[Preference, Path]] = {}
     for file in (folder / name).glob("*.npz"):
         # The name's numbers are rounded; these are not.
         facts = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         files.setdefault(facts["strength"], {})[tuple(facts["preference"])] = file
-    strengths = tuple(sorted(files))
-    complete = set.intersection(*(set(files[strength]) for strength in strengths))
-    preferences = tuple(sorted(complete, reverse=True))
+    if not files:
+        raise error(Status.NOT_FOUND, f"{folder} has no points of {name}")
+    if preferences is None:
+        complete = set.intersection(*(set(files.get(strength, ())) for strength in strengths or files))
+        preferences = sorted(complete, reverse=True)
+    if strengths is None:
+        strengths = [strength for strength in files if set(preferences) <= set(files[strength])]
+    strengths = tuple(sorted(strengths))
+    for strength in {*strengths, own}:
+        missing = set(preferences) - set(files.get(strength, ())) if strength in strengths else set(preferences)
+        if missing or not preferences:
+            message = f"{folder / name} lacks {len(missing)} of {len(preferences)} preferences at strength {strength:g}"
+            raise error(Status.NOT_FOUND, message)
     grid = [[Scores.load(files[strength][preference]) for preference in preferences] for strength in strengths]
 
     def mean(key: str) -> Floats:
         return numpy.asarray([[getattr(scores, key).mean(axis=1) for scores in row] for row in grid], float)
 
-    steps = folder / name / "neighbours.json"
     return Measured(
         name=name,
         strengths=strengths,
         own=strengths.index(own),
-        preferences=preferences,
+        preferences=tuple(preferences),
         rewards=mean("rewards"),
         others=mean("others"),
         kl=mean("kl"),
         surprise=mean("surprise"),
         length=mean("length"),
-        steps=numpy.asarray(json.loads(steps.read_text())["token_kl"] if steps.exists() else ()),
+        steps=_steps(folder / name / "neighbours.json", preferences),
     )
+
+
+def _steps(file: Path, preferences: Sequence[Preference]) -> Floats:
+    """Read what was measured between neighbours; nothing where that was on preferences that are not these."""
+    if not file.exists():
+        return numpy.empty(0)
+    content = json.loads(file.read_text(encoding="utf-8"))
+    there = {tuple(preference) for preference in content.get("preferences", ())}
+    return numpy.asarray(content["token_kl"] if there <= set(preferences) else ())

@@ -14,6 +14,7 @@ from bonesoup.eval import evaluation, facts
 from bonesoup.eval.front import manifest, store
 from bonesoup.eval.methods import Blended, Method, folders, make
 from bonesoup.eval.preferences import Preference, read
+from bonesoup.eval.solving import unguarded
 from bonesoup.eval.sweep import sweep
 from bonesoup.eval.task import Task
 from bonesoup.soup import Soup
@@ -27,13 +28,13 @@ def evaluate(options: argparse.Namespace, shard: tuple[int, int]) -> dict[str, A
         manifest(Path(options.soup))  # now, and not only when all is measured
     project = Project.load(options.project)
     with Soup.open(options.soup, weights=options.weights, threads=options.threads) as soup:
-        task, grid, methods = _plan(options, project, soup)
+        task, grid, methods = _plan(options, project, unguarded(soup))
         _check(options, project, soup, task, methods)
         if options.workers > 1:
             from bonesoup.eval.cluster import share
 
             share(options, options.workers)
-        points = grid + [one for method in methods for one in method.preferences(grid) if one not in grid]
+        points = evaluation.everywhere(methods, grid)
         sweep(methods, task, points, folder, near=options.near, shard=shard, progress=_show, steps_on=grid)
         if shard[1] > 1:
             return None

@@ -83,7 +83,10 @@ def evaluate(
     resamples: int = 1000,
 ) -> dict[str, Any]:
     """Return everything that the points in a folder say about the methods; the first is what the others are beside."""
-    found = [collect(folder, method.name, method.own) for method in methods]
+    wanted = everywhere(methods, grid)
+    found = [
+        collect(folder, method.name, method.own, method.preferences(wanted), method.strengths) for method in methods
+    ]
     whole = [measured.only(grid) for measured in found if set(grid) <= set(measured.preferences)]
     result = compare(whole, beta=beta, resamples=resamples)
     few = [measured for measured in found if not set(grid) <= set(measured.preferences)]
@@ -106,6 +109,14 @@ def evaluate(
     result["texts"] = {"prompts": len(task.prompts), "samples": task.samples, **dataclasses.asdict(task.sampling)}
     result["grid"] = [list(preference) for preference in grid]
     return result
+
+
+def everywhere(methods: Sequence[Method], grid: Sequence[Preference]) -> list[Preference]:
+    """Return the grid, and where else a method has an answer of its own, so that others can be put beside it."""
+    wanted = list(grid)
+    for method in methods:
+        wanted += [one for one in method.preferences(grid) if one not in wanted]
+    return wanted
 
 
 def _has(measured: Measured, preferences: Sequence[Preference]) -> bool:

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy
 
+from bonesoup.errors import BoneSoupError, Status, error
 from bonesoup.eval.collect import Measured, collect
 from bonesoup.eval.comparison import Draws, draws, front_at, interval, measure, own_front, reference_point, summary
-from bonesoup.eval.preferences import read
+from bonesoup.eval.preferences import Preference, read
 
 _COLUMNS = {"mu_r": "μ·r", "kl": "KL", "j": "J", "hypervolume": "hypervolume"}
 _SHAPE = {
@@ -48,13 +50,15 @@ def over_seeds(runs: Sequence[Mapping[str, Draws]], seed: int = 1) -> dict[str, 
     }
 
 
-def methods_of(folder: Path, names: Sequence[str], strengths: Mapping[str, float]) -> list[Measured]:
-    """Read methods; NAME×S is NAME at strength S."""
+def methods_of(
+    folder: Path, names: Sequence[str], strengths: Mapping[str, float], preferences: Sequence[Preference]
+) -> list[Measured]:
+    """Read methods at these preferences and all strengths; NAME×S is NAME at strength S."""
     found = []
     for text in names:
         name, _, strength = text.partition("×")
         own = float(strength) if strength else strengths.get(name, 1.0)
-        found.append(dataclasses.replace(collect(folder, name, own), name=text))
+        found.append(dataclasses.replace(collect(folder, name, own, preferences), name=text))
     return found
 
 
@@ -68,11 +72,9 @@ def table(
 ) -> Iterator[str]:
     """Yield the lines."""
     strengths = {"best-of-n": 4.0}
-    seeds = [methods_of(folder, names, strengths) for folder in folders]
     oracles = [collect(folder, oracle, 1.0) for folder in folders if oracle and (folder / oracle).is_dir()]
-    objectives = [str(number) for number in range(seeds[0][0].rewards.shape[-1])]
-    grid = read(preferences, objectives)
-    seeds = [[one.only(grid) for one in seed] for seed in seeds]
+    grid = read(preferences, [str(number) for number in range(_objectives(folders[0], names[0]))])
+    seeds = [methods_of(folder, names, strengths, grid) for folder in folders]
     weights = draws(seeds[0][0].rewards.shape[2], resamples)
     reference = reference_point([own_front(one, weights[:1]) for seed in seeds for one in seed])
     runs, beyond = [], []
@@ -99,14 +101,20 @@ def table(
         yield ""
         yield f"**Beside {oracle}, at its {len(oracles[0].preferences)} preferences (seed 1)**"
         yield ""
-        first = methods_of(folders[0], names, strengths)
-        together = [one.only(oracles[0].preferences) for one in (*first, oracles[0])]
+        together = [*methods_of(folders[0], names, strengths, oracles[0].preferences), oracles[0]]
         found, out, _ = measure(together, weights, beta, reference)
         yield from _rows(summary(found, out), [found], "own", _COLUMNS)
         yield ""
         for name in names:
             share = interval(found[name]["own"]["j"] / found[str(oracle)]["own"]["j"])
             yield f"J of {name}: {share.value:.1%} [{share.low:.1%}, {share.high:.1%}] of {oracle}'s.  "
+
+
+def _objectives(folder: Path, name: str) -> int:
+    name = name.partition("×")[0]
+    for file in (folder / name).glob("*.npz"):
+        return len(json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["preference"])
+    raise error(Status.NOT_FOUND, f"{folder} has no points of {name}")
 
 
 def _rows(
@@ -173,7 +181,10 @@ def main() -> None:
     options = parser.parse_args()
     names = options.methods.split(",")
     lines = table(options.folders, names, options.preferences, options.beta_kl, options.resamples, options.oracle)
-    print("\n".join(lines))
+    try:
+        print("\n".join(lines))
+    except BoneSoupError as failure:
+        parser.error(str(failure))
 
 
 if __name__ == "__main__":

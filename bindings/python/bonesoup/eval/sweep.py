@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy
 
+from bonesoup.eval.facts import write
 from bonesoup.eval.likelihood import Given, log_probabilities
 from bonesoup.eval.methods.method import Method, Point
 from bonesoup.eval.preferences import Preference, neighbours
@@ -83,7 +84,7 @@ def measured(method: Method, task: Task, samples: Sequence[Sample], point: Point
     )
     shown = [[prompt, texts[number * task.samples]] for number, prompt in enumerate(task.prompts[:_SHOWN])]
     facts = {**point._asdict(), "texts": shown}
-    file.with_suffix(".json").write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
+    write(file.with_suffix(".json"), json.dumps(facts, ensure_ascii=False) + "\n")
     scores.save(file)
 
 
@@ -99,7 +100,12 @@ def _base(
 def _steps(method: Method, task: Task, grid: Sequence[Preference], folder: Path, near: int) -> None:
     """Write the mean KL per token from each point of the grid to its neighbours, by samples of the former."""
     file = folder / "neighbours.json"
-    if file.exists() or not set(grid) <= set(method.preferences(grid)):
+    about = {"preferences": [list(preference) for preference in grid], "prompts": near}
+    if file.exists():
+        there = json.loads(file.read_text(encoding="utf-8"))
+        if all(there.get(key) == value for key, value in about.items()):
+            return
+    if not set(grid) <= set(method.preferences(grid)):
         return
     if method.blend(Point(grid[0], method.own)) is None:
         return
@@ -116,4 +122,4 @@ def _steps(method: Method, task: Task, grid: Sequence[Preference], folder: Path,
         there = log_probabilities(given, method.soup.info.vocabulary)
         total = sum(divergence(numpy.asarray(one.logprobs), under) for one, under in zip(texts[first], there))
         means.append(total / sum(len(one.tokens) for one in texts[first]))
-    file.write_text(json.dumps({"pairs": pairs, "token_kl": means}) + "\n")
+    write(file, json.dumps({**about, "pairs": pairs, "token_kl": means}) + "\n")

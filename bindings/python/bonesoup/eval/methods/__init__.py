@@ -13,6 +13,7 @@ from bonesoup.eval.methods.blends import Blended, Merged, Prompted, Trained, Uni
 from bonesoup.eval.methods.logits import LogitMix
 from bonesoup.eval.methods.method import Method, Point
 from bonesoup.eval.preferences import Preference
+from bonesoup.eval.solving import unguarded
 from bonesoup.options import Format
 from bonesoup.soup import Soup
 
@@ -36,7 +37,7 @@ Maker = Callable[[Soup, str, Sequence[float]], Method]
 
 
 def _soup(own: Soup, folder: str) -> Soup:
-    return Soup.open(folder, weights=cast(Format, own.info.weights)) if folder else own
+    return unguarded(Soup.open(folder, weights=cast(Format, own.info.weights))) if folder else own
 
 
 def _count(text: str) -> int:

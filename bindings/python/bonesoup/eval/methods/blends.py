@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bonesoup.blend import Blend
+from bonesoup.eval import solving
 from bonesoup.eval.methods.method import Point
 from bonesoup.eval.preferences import Preference
 from bonesoup.eval.sampling import Row, Sample, sample
@@ -20,7 +21,7 @@ class Blended:
     """
 
     own = 1.0
-    # "folded" is faster where many texts are written at each preference: a fold is one pass over the weights.
+    # A "folded" blend is one pass over the weights to make; a live one, the adapters' products at each token.
     kind: BlendKind = "auto"
 
     def __init__(
@@ -38,8 +39,8 @@ class Blended:
         return self.soup.blend(coefficients=coefficients, kind=self.kind)
 
     def coefficients(self, preference: Preference) -> Sequence[float]:
-        """Return λ(μ)."""
-        return self.soup.solve(preference=preference).coefficients
+        """Return λ(μ), whatever guard rails the soup has."""
+        return solving.coefficients(self.soup, preference)
 
     def prompt(self, text: str, point: Point) -> str:
         """Return what the model reads for a prompt."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy
 
 from bonesoup.blend import Blend
+from bonesoup.eval import solving
 from bonesoup.eval.likelihood import log_softmax, rows
 from bonesoup.eval.methods.method import Point
 from bonesoup.eval.preferences import Preference
@@ -51,7 +52,7 @@ class LogitMix:
         prompts = [self.soup.tokenize(prompt) for prompt in task.prompts for _ in range(task.samples)]
         size = max(1, task.sampling.batch // 2)
         for number, point in enumerate(points):
-            mix = [point.strength * part for part in self.soup.solve(preference=point.preference).coefficients]
+            mix = [point.strength * part for part in solving.coefficients(self.soup, point.preference)]
             weights = numpy.asarray([1 - sum(mix), *mix], numpy.float32)
             texts: list[Sample] = []
             for start in range(0, len(prompts), size):
