@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -18,11 +19,13 @@ pytest.importorskip("yaml", reason="the extra eval is not installed")
 
 from bonesoup.cli import main  # noqa: E402
 from bonesoup.eval import Row, Sampling, sample  # noqa: E402
+from bonesoup.eval.evaluation import split_of  # noqa: E402
 from bonesoup.eval.likelihood import Given, log_probabilities  # noqa: E402
 from bonesoup.eval.methods import BestOf, Blended, LogitMix, Point  # noqa: E402
 from bonesoup.eval.solving import coefficients, unguarded  # noqa: E402
 from bonesoup.eval.sweep import sweep  # noqa: E402
 from bonesoup.eval.task import Objective, Task  # noqa: E402
+from bonesoup.train.project import Project  # noqa: E402
 
 DEMO = FIXTURES / "demo-soup"
 PROMPTS = ("Once upon a time", "One day, a dog", "The cat was", "Tom and Lily")
@@ -118,6 +121,19 @@ def test_strength_zero_is_the_base_and_kl_grows_with_strength(soup: bonesoup.Sou
     assert measured.rewards.shape == (3, 1, len(PROMPTS), 3)
 
 
+def test_best_of_goes_on_with_the_same_texts(soup: bonesoup.Soup) -> None:
+    method, preference = BestOf("best", soup, counts=(1, 2, 8), own=2), (1.0, 0.0, 0.0)
+    points = [Point(preference, float(count)) for count in (2, 8)]
+    together = dict(method.sample(points, task()))
+    assert dict(method.sample(points[:1], task()))[0] == together[0]
+
+
+def test_logit_mix_draws_a_text_the_same_whatever_the_batch(soup: bonesoup.Soup) -> None:
+    points = [Point((0.2, 0.3, 0.5), 1.0)]
+    found = [dict(LogitMix("logits", soup).sample(points, task(samples=2, batch=size)))[0] for size in (2, 16)]
+    assert [text.tokens for text in found[0]] == [text.tokens for text in found[1]]
+
+
 def test_best_of_more_is_better(soup: bonesoup.Soup, tmp_path: pathlib.Path) -> None:
     sweep([BestOf("best", soup, counts=(1, 8), own=8)], task(), [(1.0, 0.0, 0.0)], tmp_path)
     from bonesoup.eval.collect import collect
@@ -179,9 +195,12 @@ def test_eval_guard_and_files(project: pathlib.Path, capsys: pytest.CaptureFixtu
                 assert all(numpy.isfinite(value) for value in values.values()), (name, key)
     report = (out / "report.html").read_text()
     assert report.count("<svg") == 5 and "http://www.w3.org" in report and "src=" not in report
+    assert len(list((out / "base").glob("*.npz"))) == 1 and len(result["base"]) == 3
     assert len((out / "points.csv").read_text().splitlines()) == 1 + 6 * (2 + 2 + 5 + 1 + 2 + 2)
     front = json.loads((project / "soup" / "front.json").read_text())
     assert len(front["points"]) == 6
+    assert front["split"] == result["split"] == "train"
+    assert "names no test prompts" in capsys.readouterr().err
     with bonesoup.Soup.open(project / "soup") as soup:
         assert len(soup.objectives) == 3
     capsys.readouterr()
@@ -194,11 +213,23 @@ def test_eval_guard_and_files(project: pathlib.Path, capsys: pytest.CaptureFixtu
     assert "measured otherwise" in capsys.readouterr().err
 
     assert main(["guard", str(project / "soup"), "--floor", "brief=-90", "--write", "--json"]) == 0
-    limits = json.loads(capsys.readouterr().out)["limits"]
+    output, warning = capsys.readouterr()
+    assert "front is of train prompts" in warning
+    limits = json.loads(output)["limits"]
     assert limits == {"brief": [0, 1], "happy": [0, 1], "vivid": [0, 1]}
     manifest = json.loads((project / "soup" / "soup.json").read_text())
     assert manifest["guard"]["on_violation"] == "clamp" and manifest["objectives"][0]["floor"] == -90
     assert main(["guard", str(project / "soup"), "--floor", "brief=1e9"]) == 8
+
+
+def test_the_split_is_known_by_its_file(project: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    plan = Project.load(project)
+    (tmp_path / "others.txt").write_text("The sun\n")
+    prompts = dataclasses.replace(plan.prompts, validation=tmp_path / "others.txt")
+    plan = dataclasses.replace(plan, prompts=prompts)
+    names = (None, "test", "validation", str(tmp_path / "others.txt"), str(project / "prompts.txt"), "some/more.txt")
+    found = [split_of(plan, name) for name in names]
+    assert found == ["train", "train", "validation", "validation", "train", "more.txt"]
 
 
 def test_a_folder_may_hold_several_grids_and_strengths(project: pathlib.Path) -> None:
@@ -293,7 +324,7 @@ def test_cost_reads_the_logs(project: pathlib.Path, capsys: pytest.CaptureFixtur
     capsys.readouterr()
     assert main(["cost", str(project / "soup"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["cpu_hours"] == pytest.approx(270 / 3600)
+    assert found["cpu_hours"] == pytest.approx(2 * 270 / 3600)
     assert found["ways"]["retraining, 10 preferences"]["device_hours"] == pytest.approx(10 * 200 / 3600)
     assert found["ways"]["soup"]["bytes"] < found["ways"]["separate"]["bytes"]
     assert 0 < found["switching_seconds"]["live"] < found["switching_seconds"]["open"]

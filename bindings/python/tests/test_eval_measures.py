@@ -99,6 +99,17 @@ def test_a_longer_step_alone_gains_nothing_at_equal_kl() -> None:
     assert found["out_of_reach"] == 0
 
 
+def test_between_strengths_rewards_go_with_the_root_of_kl() -> None:
+    # r = √KL, measured at KL 1 alone: at KL ¼ it is ½, and above a base at 0.2 it is 0.6.
+    one = measured((1.0,), 1.0)
+    one = Measured(**{**vars(one), "rewards": numpy.ones_like(one.rewards)})
+    weights = comparison.draws(40, 0)
+    target = numpy.full((1, 3), 0.25)
+    assert comparison.front_at(one, weights, target)[0].rewards == pytest.approx(0.5)
+    raised = Measured(**{**vars(one), "base": numpy.full((40, 2), 0.2)})
+    assert comparison.front_at(raised, weights, target)[0].rewards == pytest.approx(0.6)
+
+
 def test_comparison_finds_a_better_direction_and_says_what_is_out_of_reach() -> None:
     ours, worse = measured((0.5, 1.0), 1.0), measured((0.5, 0.8, 1.0), 0.7)
     short = Measured(**{**vars(worse), "kl": worse.kl * 0.5})
@@ -166,3 +177,21 @@ def test_guard_finds_the_box_where_all_floors_hold() -> None:
         guard.find(front(points), {"a": 0.7, "b": 0.7})
     with pytest.raises(LookupError, match="no objective d"):
         guard.find(front(points), {"d": 0.7})
+
+
+def test_guard_keeps_the_whole_error_of_points_that_share_prompts() -> None:
+    points = preferences.simplex(3, 10)
+    noisy = front(points)
+    for point in noisy["points"]:  # type: ignore[attr-defined]
+        point["errors"] = dict.fromkeys("abc", 0.1)
+    # 0.24 and 1.96 errors of 0.1, on a grid of fortieths.
+    assert guard.find(noisy, {"a": 0.24}).minimum[0] == pytest.approx(0.45)
+
+
+def test_only_measures_that_noise_does_not_push_have_intervals() -> None:
+    found = comparison.compare([measured((0.5, 1.0), 1.0)], beta=0.1, resamples=20)["methods"]["gain 1"]["own"]
+    for name, value in found.items():
+        if name in comparison.WITHOUT:
+            assert set(value) == {"value"}
+        else:
+            assert value["low"] <= value["value"] + 1e-9 and value["value"] <= value["high"] + 1e-9, name

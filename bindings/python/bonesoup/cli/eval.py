@@ -29,7 +29,7 @@ def declare(commands: Any) -> None:
     command.add_argument("--temperature", type=float, default=1.0, metavar="X", help="default 1, as KL is defined")
     command.add_argument("--batch", type=int, default=64, metavar="N", help="texts written together; default 64")
     kinds = ("auto", "live", "folded")
-    command.add_argument("--kind", choices=kinds, default="auto", help="of blends; folded is faster for many texts")
+    command.add_argument("--kind", choices=kinds, default="auto", help="of blends; default auto")
     command.add_argument("--seed", type=int, default=1, metavar="N")
     command.add_argument("--also", default="", metavar="REWARD,…", help="rewards nobody asked for: side effects")
     command.add_argument("--near", type=int, default=8, metavar="N", help="prompts for the KL of neighbours; default 8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ def run(options: argparse.Namespace) -> int:
     if not floors:
         raise UsageError("there are no floors: give --floor, or floor in soup.json's objectives")
     front = load(Path(options.soup))
+    split = front.get("split")
+    if split != "validation":
+        words = "prompts that it does not name" if split is None else f"{split} prompts"
+        print(f"the front is of {words}; choose limits by bonesoup eval --prompts validation", file=sys.stderr)
     guard = find(front, floors)
     limits = {name: (low, high) for name, low, high in zip(front["objectives"], guard.minimum, guard.maximum)}
     if options.write:

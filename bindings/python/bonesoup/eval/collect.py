@@ -15,6 +15,8 @@ from bonesoup.eval.preferences import Preference
 from bonesoup.eval.scores import Scores
 
 Floats = numpy.ndarray[Any, Any]
+# Where the base's own texts are, as a method's of strength 0.
+BASE = "base"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Measured:
     length: Floats
     # Mean KL per token between neighbours; empty where not measured.
     steps: Floats
+    # The base's own rewards, [prompts][objectives], where the folder has them.
+    base: Floats | None = None
 
     def only(self, preferences: Sequence[Preference]) -> Measured:
         """Return it at these preferences, in their order."""
@@ -89,7 +93,15 @@ def collect(
         surprise=mean("surprise"),
         length=mean("length"),
         steps=_steps(folder / name / "neighbours.json", preferences),
+        base=_base(folder / BASE),
     )
+
+
+def _base(folder: Path) -> Floats | None:
+    """Read the base's rewards: those of any preference, since it has the same answer to each."""
+    for file in sorted(folder.glob("0_*.npz")):
+        return numpy.asarray(Scores.load(file).rewards.mean(axis=1), float)
+    return None
 
 
 def _steps(file: Path, preferences: Sequence[Preference]) -> Floats:

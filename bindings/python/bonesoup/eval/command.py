@@ -11,6 +11,7 @@ from typing import Any
 
 from bonesoup.errors import Status, error
 from bonesoup.eval import evaluation, facts
+from bonesoup.eval.collect import BASE
 from bonesoup.eval.front import manifest, store
 from bonesoup.eval.methods import Blended, Method, folders, make
 from bonesoup.eval.preferences import Preference, read
@@ -27,6 +28,10 @@ def evaluate(options: argparse.Namespace, shard: tuple[int, int]) -> dict[str, A
     if not options.no_report:
         manifest(Path(options.soup))  # now, and not only when all is measured
     project = Project.load(options.project)
+    split = evaluation.split_of(project, options.prompts)
+    if split == "train" and options.prompts in (None, "validation", "test"):
+        asked = options.prompts or "test"
+        print(f"{project.path} names no {asked} prompts; these are those that it was trained on", file=sys.stderr)
     with Soup.open(options.soup, weights=options.weights, threads=options.threads) as soup:
         task, grid, methods = _plan(options, project, unguarded(soup))
         _check(options, project, soup, task, methods)
@@ -34,12 +39,16 @@ def evaluate(options: argparse.Namespace, shard: tuple[int, int]) -> dict[str, A
             from bonesoup.eval.cluster import share
 
             share(options, options.workers)
+        if shard[0] == 0:
+            # Strength 0 is the same for every preference and method, so that one point is enough.
+            vertex = tuple(float(not place) for place in range(len(task.objectives)))
+            sweep([Blended(BASE, soup, [0.0])], task, [vertex], folder)
         points = evaluation.everywhere(methods, grid)
         sweep(methods, task, points, folder, near=options.near, shard=shard, progress=_show, steps_on=grid)
         if shard[1] > 1:
             return None
         result = evaluation.evaluate(folder, methods, task, grid, beta=project.training.kl, resamples=options.resamples)
-        result["soup"], result["project"] = str(options.soup), project.name
+        result["soup"], result["project"], result["split"] = str(options.soup), project.name, split
         evaluation.write(result, folder)
         if not options.no_report:
             from bonesoup.eval.report import write
@@ -54,6 +63,7 @@ def _check(options: argparse.Namespace, project: Project, soup: Soup, task: Task
     folder, contents = Path(options.out), facts.Contents()
     facts.same_task(folder, {**facts.of_task(task, project, contents), "weights": soup.info.weights})
     own = contents.soup(Path(options.soup))
+    facts.same_method(folder / BASE, {"method": BASE, "soups": [own]})
     for method, text in zip(methods, ["soup", *options.against]):
         soups = folders(text) if text != "soup" else []
         about = {
@@ -85,7 +95,7 @@ def _plan(options: argparse.Namespace, project: Project, soup: Soup) -> tuple[Ta
     for method in methods:
         if isinstance(method, Blended):
             method.kind = options.kind
-    names = [method.name for method in methods]
+    names = [BASE, *(method.name for method in methods)]
     for name in names:
         if names.count(name) > 1:
             raise error(Status.INVALID_ARGUMENT, f"two methods are called {name}, which is where their points are kept")

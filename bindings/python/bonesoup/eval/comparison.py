@@ -13,6 +13,10 @@ from bonesoup.eval.collect import Measured
 
 Floats = numpy.ndarray[Any, Any]
 
+# Largest and nearest of many points, and counts of them: resampled prompts add noise, and noise makes these larger, so
+# that their bootstrap lies beside the value and not around it.
+WITHOUT = frozenset({"continuity", "sparsity", "spacing", "nondominated"})
+
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
@@ -70,22 +74,27 @@ def front_at(measured: Measured, weights: Floats, target: Floats) -> tuple[Front
     """Return a method's front at the KL of `target` ([draws][preferences]), between its strengths, and the share of
     points where no strength comes so far: there it is its strongest.
 
-    Strength 0 is the base, whose KL is 0 and whose rewards are those measured, or by definition 0.
+    Between strengths, rewards are linear in √KL: near the base KL grows with the square of a step, rewards with the
+    step. Strength 0 is the base, whose KL is 0 and whose rewards are those measured, or by their norms 0.
     """
     rewards = numpy.einsum("bp,smpn->bsmn", weights, measured.rewards)
     kl = numpy.einsum("bp,smp->bsm", weights, measured.kl)
     if measured.strengths[0] > 0 and kl[0, 0].min() > 1e-9:
-        rewards = numpy.concatenate([numpy.zeros_like(rewards[:, :1]), rewards], axis=1)
+        start = numpy.zeros_like(rewards[:, :1])
+        if measured.base is not None:
+            start = start + (weights @ measured.base)[:, None, None, :]
+        rewards = numpy.concatenate([start, rewards], axis=1)
         kl = numpy.concatenate([numpy.zeros_like(kl[:, :1]), kl], axis=1)
     # Noise must not bend the path back.
-    kl = numpy.maximum.accumulate(kl, axis=1)
+    kl = numpy.maximum.accumulate(numpy.maximum(kl, 0.0), axis=1)
+    step, wanted = numpy.sqrt(kl), numpy.sqrt(numpy.maximum(target, 0.0))
     count, _, points, objectives = rewards.shape
     found = numpy.empty((count, points, objectives))
     for draw in range(count):
         for point in range(points):
             for objective in range(objectives):
                 path = rewards[draw, :, point, objective]
-                found[draw, point, objective] = numpy.interp(target[draw, point], kl[draw, :, point], path)
+                found[draw, point, objective] = numpy.interp(wanted[draw, point], step[draw, :, point], path)
     reached = numpy.minimum(target, kl[:, -1])
     front = Front(numpy.asarray(measured.preferences), found, reached)
     return front, float((target[0] > kl[0, -1] * (1 + 1e-9)).mean())
@@ -163,5 +172,8 @@ def compare(
 
 
 def intervals(values: Mapping[str, Floats]) -> dict[str, dict[str, float]]:
-    """Return the interval of each, as JSON has it."""
-    return {name: dataclasses.asdict(interval(draws)) for name, draws in values.items()}
+    """Return the interval of each, as JSON has it; `WITHOUT` have a value only."""
+    return {
+        name: {"value": float(draws[0])} if name in WITHOUT else dataclasses.asdict(interval(draws))
+        for name, draws in values.items()
+    }

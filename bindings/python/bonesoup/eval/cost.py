@@ -22,6 +22,7 @@ class Run:
 
     name: str
     seconds: float
+    # Of the first process; the others do the same work.
     cpu_seconds: float
     processes: int
     bytes: int
@@ -48,7 +49,7 @@ def cost(soup: Path, *, changes: Sequence[int] = (1, 10, 100, 1000)) -> dict[str
     measured here: a live blend, a folded one, and opening a model from files that are in the page cache.
     """
     trainings = runs(soup)
-    hour = statistics.fmean(run.cpu_seconds for run in trainings) / 3600
+    hour = statistics.fmean(run.cpu_seconds * run.processes for run in trainings) / 3600
     wall = statistics.fmean(run.seconds * run.processes for run in trainings) / 3600
     folder = soup if soup.is_dir() else soup.parent
     content = json.loads((soup / "soup.json" if soup.is_dir() else soup).read_text(encoding="utf-8"))
@@ -66,7 +67,7 @@ def cost(soup: Path, *, changes: Sequence[int] = (1, 10, 100, 1000)) -> dict[str
         ways[f"retraining, {count} preferences"] = _way(count, hour, wall, base + count * adapter, wall * 3600)
     return {
         "trainings": [dataclasses.asdict(run) for run in trainings],
-        "cpu_hours": sum(run.cpu_seconds for run in trainings) / 3600,
+        "cpu_hours": sum(run.cpu_seconds * run.processes for run in trainings) / 3600,
         "switching_seconds": switch,
         "ways": ways,
         # More preferences than this are cheaper with the soup; it has all of them.

@@ -54,6 +54,18 @@ def task_of(
     )
 
 
+def split_of(project: Project, prompts: str | None) -> str:
+    """Return which prompts those are: "train", "validation", "test", or the name of a file that is none of them."""
+    files = {"validation": project.prompts.validation, "test": project.prompts.test}
+    if prompts is None or prompts in files:
+        return prompts or "test" if files[prompts or "test"] is not None else "train"
+    place = Path(prompts).resolve()
+    for name, file in {**files, "train": project.prompts.train}.items():
+        if file is not None and file.resolve() == place:
+            return name
+    return Path(prompts).name
+
+
 def objectives_of(project: Project, soup: Soup) -> tuple[Objective, ...]:
     """Return the project's rewards in the soup's order, on the scale that the soup stores."""
     by_name = {each.name: (each, reward) for each, reward in zip(project.objectives, project.rewards())}
@@ -103,6 +115,8 @@ def evaluate(
         place["points"] = points(measured, task)
         if len(measured.steps):
             place["neighbour_token_kl"] = {"mean": float(measured.steps.mean()), "max": float(measured.steps.max())}
+    base = found[0].base
+    result["base"] = [0.0] * len(task.objectives) if base is None else base.mean(axis=0).tolist()
     result["objectives"] = [objective.name for objective in task.objectives]
     result["others"] = [objective.name for objective in task.others]
     result["beta_kl"] = beta

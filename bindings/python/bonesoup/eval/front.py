@@ -54,6 +54,8 @@ def front_of(result: Mapping[str, Any]) -> dict[str, Any]:
         "front": 1,
         "unit": "deviations of the base's samples",
         "objectives": list(names),
+        # "validation", "test", "train" or a file: limits are to be chosen by the first.
+        "split": result["split"],
         "texts": result["texts"],
         "reference": result["reference"],
         "measures": method["own"],

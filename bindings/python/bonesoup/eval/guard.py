@@ -45,9 +45,10 @@ def find(front: Mapping[str, Any], floors: Mapping[str, float], *, errors: float
     noise = numpy.mean([[point["errors"][name] for name in names] for point in front["points"]], axis=0)
     surface = Surface(points, rewards)
     grid = numpy.asarray(_simplex(len(names)))
-    # A fit through many points is surer than each of them: p of N degrees of freedom share their noise.
+    # All points have the same prompts and seeds, so that what is luck in those, no number of points takes away. Where
+    # points miss the fit each by itself, it is surer than they are: p of N degrees of freedom share that.
     freedom = min(1.0, len(names) * (len(names) + 1) / 2 / len(points))
-    safe = surface(grid) - errors * numpy.maximum(noise, surface.residual) * numpy.sqrt(freedom)
+    safe = surface(grid) - errors * numpy.maximum(noise, surface.residual * numpy.sqrt(freedom))
     limits = numpy.asarray([floors.get(name, -numpy.inf) for name in names])
     good = (safe >= limits).all(axis=1)
     if not good.any():

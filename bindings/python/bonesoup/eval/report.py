@@ -49,12 +49,13 @@ def write(result: Mapping[str, Any], folder: Path) -> None:
 
 def _body(result: Mapping[str, Any], pictures: Mapping[str, str | None], folder: Path) -> Iterator[str]:
     texts = result["texts"]
+    base = ", ".join(f"{value:.3g}" for value in result["base"])
     reference = ", ".join(f"{value:.3g}" for value in result["reference"])
     yield (
         f"<p>{len(result['grid'])} preferences over {html.escape(', '.join(result['objectives']))}; {texts['prompts']} "
-        f"prompts with {texts['samples']} text(s) of at most {texts['max_tokens']} tokens each, at temperature "
-        f"{texts['temperature']:g}. Rewards are in deviations of the base's own samples, so the base is at 0. KL is in "
-        f"nats per text; J = μ·r − {result['beta_kl']:g}·KL is what was trained. Hypervolumes have one reference "
+        f"prompts ({html.escape(result['split'])}), {texts['samples']} text(s) of at most {texts['max_tokens']} "
+        f"tokens each, at temperature {texts['temperature']:g}. Rewards are in deviations of the base's own samples; on "
+        f"these prompts the base is at ({base}). KL is in nats per text; J = μ·r − {result['beta_kl']:g}·KL is what was trained. Hypervolumes have one reference "
         f"point, ({reference}). Small figures are 95 % intervals by bootstrap over prompts.</p>"
     )
     for key, words in (("own", "As they are"), ("equal_kl", "At the soup's KL, preference by preference")):
@@ -83,7 +84,8 @@ def _body(result: Mapping[str, Any], pictures: Mapping[str, str | None], folder:
 
 
 def _cell(values: Mapping[str, float]) -> str:
-    return f"<td>{values['value']:.3f} <small>{values['low']:.2f}–{values['high']:.2f}</small></td>"
+    bounds = f" <small>{values['low']:.2f}–{values['high']:.2f}</small>" if "low" in values else ""
+    return f"<td>{values['value']:.3f}{bounds}</td>"
 
 
 def _table(methods: Mapping[str, Any], key: str) -> str:

@@ -130,7 +130,8 @@ def _rows(
             value = entry[key][measure_name]
             each = " ".join(f"{run[name][key][measure_name][0]:.2f}" for run in runs) if len(runs) > 1 else ""
             each = f" ({each})" if each and measure_name in ("j", "hypervolume") else ""
-            cells.append(f"{value['value']:.3f} [{value['low']:.2f}, {value['high']:.2f}]{each}")
+            bounds = f" [{value['low']:.2f}, {value['high']:.2f}]" if "low" in value else ""
+            cells.append(f"{value['value']:.3f}{bounds}{each}")
         reach = f", out of reach {entry['out_of_reach']:.0%}" if key == "equal_kl" and entry["out_of_reach"] else ""
         yield f"| {name}{reach} | " + " | ".join(cells) + " |"
 

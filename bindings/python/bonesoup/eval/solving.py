@@ -29,7 +29,7 @@ def coefficients(soup: Soup, preference: Sequence[float]) -> list[float]:
     stretch = numpy.asarray([objective.extrapolation for objective in soup.objectives])
     wish = numpy.asarray(preference, float)
     if (stretch == 1).all():
-        return _solve(numpy.asarray(matrix), wish).tolist()
+        return list(map(float, _solve(numpy.asarray(matrix), wish)))
     vertices = [_solve(numpy.asarray(matrix), vertex) for vertex in numpy.eye(len(wish))]
     return list(map(float, (wish * stretch) @ numpy.asarray(vertices)))
 

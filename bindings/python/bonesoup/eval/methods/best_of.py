@@ -39,7 +39,8 @@ class BestOf:
 
     def sample(self, points: Sequence[Point], task: Task) -> Iterator[tuple[int, list[Sample]]]:
         """Draw from the base once, and choose for each point."""
-        most = max(int(point.strength) for point in points) * task.samples
+        # Whichever points are asked for, so that a broken-off run goes on with the same texts.
+        most = int(max(self.strengths)) * task.samples
         wide = dataclasses.replace(task, samples=most)
         base = Blended("base", self.soup)
         nothing = Point(points[0].preference, 0.0)

@@ -56,12 +56,14 @@ class LogitMix:
             weights = numpy.asarray([1 - sum(mix), *mix], numpy.float32)
             texts: list[Sample] = []
             for start in range(0, len(prompts), size):
-                luck = numpy.random.default_rng((task.seed, start))
+                # A generator per text: the same at each point, whatever is written beside it.
+                chosen = range(start, min(start + size, len(prompts)))
+                luck = [numpy.random.default_rng(task.seed_of(*divmod(text, task.samples))) for text in chosen]
                 texts += self._write(prompts[start : start + size], weights, task, luck)
             yield number, texts
 
     def _write(
-        self, prompts: Sequence[Sequence[int]], weights: Floats, task: Task, luck: numpy.random.Generator
+        self, prompts: Sequence[Sequence[int]], weights: Floats, task: Task, luck: Sequence[numpy.random.Generator]
     ) -> list[Sample]:
         # A model without weight need not run.
         models = [(model, weight) for model, weight in zip(self._models, weights) if weight != 0]
@@ -80,7 +82,7 @@ class LogitMix:
                 for place, index in enumerate(running):
                     for session, (_, weight) in zip(sessions[index], models):
                         mixed[place] += weight * rows(session._handle, length[index] - 1, 1, self._vocabulary)[0]
-                tokens, logprobs = draw(mixed, task.sampling.temperature, luck)
+                tokens, logprobs = draw(mixed, task.sampling.temperature, [luck[index] for index in running])
                 for place, index in enumerate(running):
                     token = int(tokens[place])
                     texts[index].tokens.append(token)
@@ -99,9 +101,9 @@ class LogitMix:
         return text.tokens[-1] in self._ends or len(text.tokens) >= task.sampling.max_tokens
 
 
-def draw(logits: Floats, temperature: float, luck: numpy.random.Generator) -> tuple[Floats, Floats]:
+def draw(logits: Floats, temperature: float, luck: Sequence[numpy.random.Generator]) -> tuple[Floats, Floats]:
     """Pick a token per row by Gumbel's trick; return tokens and their log-probabilities at temperature 1."""
     logprobs = log_softmax(logits)
-    noise = luck.gumbel(size=logprobs.shape) if temperature > 0 else 0.0
-    tokens = (logprobs / (temperature or 1.0) + noise).argmax(axis=1)
+    noise: Any = [one.gumbel(size=logprobs.shape[1]) for one in luck] if temperature > 0 else 0.0
+    tokens = (logprobs / (temperature or 1.0) + numpy.asarray(noise)).argmax(axis=1)
     return tokens, logprobs[numpy.arange(len(tokens)), tokens]
