@@ -54,9 +54,10 @@ def _body(result: Mapping[str, Any], pictures: Mapping[str, str | None], folder:
     yield (
         f"<p>{len(result['grid'])} preferences over {html.escape(', '.join(result['objectives']))}; {texts['prompts']} "
         f"prompts ({html.escape(result['split'])}), {texts['samples']} text(s) of at most {texts['max_tokens']} "
-        f"tokens each, at temperature {texts['temperature']:g}. Rewards are in deviations of the base's own samples; on "
-        f"these prompts the base is at ({base}). KL is in nats per text; J = μ·r − {result['beta_kl']:g}·KL is what was trained. Hypervolumes have one reference "
-        f"point, ({reference}). Small figures are 95 % intervals by bootstrap over prompts.</p>"
+        f"tokens each, at temperature {texts['temperature']:g}. Rewards are in deviations of the base's own samples, "
+        f"and it is at ({base}) here. KL is in nats per text; J = μ·r − {result['beta_kl']:g}·KL is what was trained. "
+        f"Hypervolumes have one reference point, ({reference}). Small figures are 95 % intervals by bootstrap over "
+        "prompts.</p>"
     )
     for key, words in (("own", "As they are"), ("equal_kl", "At the soup's KL, preference by preference")):
         yield f"<h2>{words}</h2>" + _table(result["methods"], key)
