@@ -11,7 +11,7 @@ import pytest
 
 import bonesoup
 from bonesoup.rewards import Norm
-from bonesoup.train import log
+from bonesoup.train import backbone, log
 from bonesoup.train.adding import add_objective
 from bonesoup.train.backbone import config
 from bonesoup.train.continuing import continue_from
@@ -70,8 +70,16 @@ def test_soup_is_written_and_not_trained_twice(project: Project) -> None:
     before = _weights(project, "happy")
     train(project)
     assert _weights(project, "happy") == before
-    with pytest.raises(bonesoup.BoneSoupError, match="another mix, seed or budget"):
+    with pytest.raises(bonesoup.BoneSoupError, match="plan.json is another plan: training.seed 1 in place of 2"):
         train(project.changed(seed=2))
+
+
+def test_few_prompts_fill_a_step(project: Project) -> None:
+    file = project.path.parent / "one.txt"
+    file.write_text("One day\n")
+    one = dataclasses.replace(project, prompts=dataclasses.replace(project.prompts, train=file))
+    train(one.changed(training={"steps": 2}), only=["brief"])
+    assert json.loads((one.output / "runs" / "brief" / "run.json").read_text())["samples"] == 16
 
 
 def test_killed_run_goes_on_where_it_was(project: Project, tmp_path: pathlib.Path) -> None:
@@ -96,10 +104,28 @@ def test_killed_run_goes_on_where_it_was(project: Project, tmp_path: pathlib.Pat
     assert not (broken.output / "soup.json").exists()
     assert (broken.output / "runs" / "brief" / "checkpoints").exists()
     (project.path.parent / "done").touch()
+    with pytest.raises(bonesoup.BoneSoupError, match="objectives.brief.mix 0.7 in place of 1.0"):
+        train(broken.changed(matrix={"rule": "identity"}), only=["brief"], norms=norms)
     train(broken, only=["brief"], norms=norms)
     assert _weights(broken, "brief") == _weights(project, "brief")
     lines = log.read(broken.output / "runs" / "brief" / "log.jsonl")
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
+
+
+def test_run_killed_after_its_last_step_is_finished(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backbone, "_tidy", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(project, only=["brief"])
+    assert not (project.output / "backbones" / "brief").exists()
+    checkpoints = project.output / "runs" / "brief" / "checkpoints"
+    assert [path.name for path in checkpoints.glob("checkpoint-*")] == ["checkpoint-3"]
+    train(project, only=["brief"])
+    run = json.loads((project.output / "runs" / "brief" / "run.json").read_text())
+    assert (run["steps"], run["samples"]) == (4, 32)
 
 
 def test_reward_rises(project: Project) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import pathlib
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -32,6 +33,16 @@ def score(name: str, text: str, **parameters: object) -> float:
 )
 def test_reward_ranks_texts(name: str, better: str, worse: str) -> None:
     assert score(name, better) > score(name, worse)
+
+
+def test_reward_file_is_a_module(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "json.py").write_text(
+        "from __future__ import annotations\nimport dataclasses\n\n\n@dataclasses.dataclass\nclass Word:\n"
+        "    text: str\n\n\ndef count(prompts, completions):\n"
+        "    return [float(len(Word(text).text)) for text in completions]\n"
+    )
+    assert rewards.load({"reward": "json.py:count"}, tmp_path)(["p"], ["four"]) == [4.0]
+    assert sys.modules["json"] is json
 
 
 @pytest.mark.parametrize("name", ["brief", "happy", "vivid", "talkative", "varied", "short", "plain"])

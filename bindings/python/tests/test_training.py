@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import re
+import types
 from typing import Any
 
 import pytest
@@ -13,9 +15,12 @@ import bonesoup
 from bonesoup import rewards
 from bonesoup.cli import main
 from bonesoup.rewards import Norm
-from bonesoup.train import log, manifest, matrix, norms, prompts, report, warning_signs
+from bonesoup.train import log, manifest, matrix, norms, plan, processes, prompts, report, soup, warning_signs
+from bonesoup.train.continuing import continue_from
 from bonesoup.train.project import Project
 from bonesoup.train.sampling import Samples
+from bonesoup.train.settings import Adapter, Objective, PromptFiles
+from bonesoup.train.soup import prepare
 from support import FIXTURES
 
 BASE = FIXTURES / "demo-soup" / "base"
@@ -116,7 +121,9 @@ def test_prompts_of_each_format(tmp_path: pathlib.Path) -> None:
     for name in ("a.txt", "a.json", "a.jsonl"):
         assert prompts.read(tmp_path / name).texts == ("one", "two")
     assert prompts.read(tmp_path / "a.jsonl").rows == ({}, {"reference": 2})
-    for name, text in (("b.json", "{}"), ("c.json", "[1]"), ("d.jsonl", "{"), ("e.txt", "")):
+    (tmp_path / "f.jsonl").write_bytes('{"prompt": "one\u2028two\x85"}\r\n"three"\r\n'.encode())
+    assert prompts.read(tmp_path / "f.jsonl").texts == ("one\u2028two\x85", "three")
+    for name, text in (("b.json", "{}"), ("c.json", "[1]"), ("d.jsonl", "{"), ("e.txt", ""), ("f.json", '["a", ""]')):
         (tmp_path / name).write_text(text)
         with pytest.raises(bonesoup.BoneSoupError, match=re.escape(name)):
             prompts.read(tmp_path / name)
@@ -133,6 +140,135 @@ def test_manifest_opens_as_a_soup(project: Project) -> None:
     with bonesoup.Soup.open(file) as soup:
         assert [objective.name for objective in soup.objectives] == [each.name for each in project.objectives]
         assert soup.generate("One day", preference={"brief": 1.0}, max_tokens=4).tokens
+
+
+def test_soup_keeps_what_training_does_not_change(project: Project) -> None:
+    fixed = [Norm(1.0, 2.0, 3.0)] * 3
+    for name in project.backbones:
+        (project.output / "backbones" / name).mkdir(parents=True)
+    file = manifest.write(project, fixed)
+    content = json.loads(file.read_text())
+    kept = {"guard": {"max_abs_coefficient": 2.0}, "presets": [{"name": "x", "preference": {"brief": 1.0}}]}
+    content.update(kept, front="front.json", calibration="calibration.json", extrapolation=[1.0, 1.0, 1.5])
+    content["objectives"][1]["floor"] = -0.5
+    content["checksums"] = {"backbones/happy/a": "sha256:0", "base/a": "sha256:1"}
+    file.write_text(json.dumps(content))
+    manifest.write(project, fixed)
+    assert json.loads(file.read_text()) == content
+    manifest.write(project, fixed, ["happy"])
+    after = json.loads(file.read_text())
+    assert {key: after[key] for key in kept} == kept
+    assert after["objectives"][1]["floor"] == -0.5
+    assert after["checksums"] == {"base/a": "sha256:1"}
+    assert not {"front", "calibration", "extrapolation"} & set(after)
+    manifest.stretch(file, [1.0, 1.0, 1.0])
+    file.write_text(json.dumps({**json.loads(file.read_text()), "front": "front.json"}))
+    manifest.stretch(file, [1.0, 1.0, 1.0])
+    assert "front" in json.loads(file.read_text())
+    manifest.stretch(file, [1.0, 1.25, 1.0])
+    assert "front" not in json.loads(file.read_text())
+    assert [path.name for path in project.output.iterdir() if path.name.startswith(".")] == []
+
+
+def _plan(project: Project, row: int = 0, norm: float = 1.0) -> dict[str, Any]:
+    return plan.make(project, project.rows[row], [Norm(0.0, norm, each.clip) for each in project.objectives])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda project: _plan(project, 1), "objectives.brief.mix 0.7 in place of 0.15"),
+        (lambda project: _plan(project, norm=2.0), "objectives.brief.norm.std 1.0 in place of 2.0"),
+        (lambda project: _plan(project.changed(seed=2)), "training.seed 1 in place of 2"),
+        (lambda project: _plan(project.changed(training={"max_tokens": 7})), "training.max_tokens .* in place of 7"),
+        (lambda project: _plan(dataclasses.replace(project, adapter=Adapter(rank=2))), "adapter.rank 8 in place of 2"),
+        (lambda project: _plan(dataclasses.replace(project, base="another")), "base sha256:.* in place of another"),
+        (lambda project: _plan(_other_prompts(project)), "prompts sha256:"),
+        (lambda project: {**_plan(project), "start": "sha256:0"}, "start None in place of sha256:0"),
+    ],
+)
+def test_plan_that_differs_is_refused(project: Project, change: Any, words: str) -> None:
+    file = project.path.parent / "plan.json"
+    file.write_text(json.dumps(_plan(project)))
+    plan.check(file, _plan(project.changed(training={"batch": 4})))
+    with pytest.raises(bonesoup.BoneSoupError, match=words):
+        plan.check(file, change(project))
+
+
+def _other_prompts(project: Project) -> Project:
+    file = project.path.parent / "other.txt"
+    file.write_text("One night\n")
+    return dataclasses.replace(project, prompts=PromptFiles(file))
+
+
+def test_plan_stands_when_an_objective_that_counts_nothing_comes(project: Project) -> None:
+    two = dataclasses.replace(project, objectives=project.objectives[:2], matrix={"rule": "identity"})
+    file = project.path.parent / "plan.json"
+    file.write_text(json.dumps(_plan(two)))
+    plan.check(file, _plan(dataclasses.replace(project, matrix={"rule": "identity"})))
+
+
+def test_norms_of_a_trained_soup_stay(project: Project, tmp_path: pathlib.Path) -> None:
+    fixed = [Norm(1.0, 2.0, 3.0)] * 3
+    norms.write(project, fixed)
+    other = dataclasses.replace(project, output=tmp_path / "other")
+    norms.write(other, [Norm(1.0, 9.0, 3.0)] * 3)
+    file = other.output / "rewards.json"
+    assert prepare(dataclasses.replace(project, output=tmp_path / "new"), file)[0].std == 9.0
+    (project.output / "runs" / "brief" / "checkpoints" / "checkpoint-2").mkdir(parents=True)
+    with pytest.raises(bonesoup.BoneSoupError, match="other norms than those of"):
+        prepare(project, file)
+    assert prepare(project) == norms.read(project) == fixed
+    more = dataclasses.replace(project, objectives=(*project.objectives, Objective("varied", "varied")))
+    with pytest.raises(bonesoup.BoneSoupError, match="add-objective"):
+        prepare(more)
+
+
+def test_report_of_a_trained_soup_leaves_its_norms(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = prompts.Prompts(("p",) * 3, ({},) * 3)
+    one = Samples(texts, ("The big dog ran.", "Tom was happy.", "It hid in the old red box."))
+    monkeypatch.setattr(soup, "sample_base", lambda project, *seeds: [one] * len(seeds))
+    measured = prepare(project)
+    fixed = [Norm(1.0, 2.0, each.clip) for each in project.objectives]
+    norms.write(project, fixed)
+    assert prepare(project, again=True) == measured == norms.read(project)
+    (project.output / "backbones" / "brief").mkdir(parents=True)
+    norms.write(project, fixed)
+    (project.output / "report.json").unlink()
+    assert prepare(project, again=True) == fixed == norms.read(project)
+    assert (project.output / "report.json").exists()
+
+
+def test_finished_run_without_a_plan_counts_by_what_it_says(project: Project) -> None:
+    run = project.output / "runs" / "brief"
+    for folder in (run, project.output / "backbones" / "brief"):
+        folder.mkdir(parents=True)
+    wish = project.training
+    old = {"mix": list(project.rows[0]), "seed": wish.seed, "steps": wish.steps, "kl_weight": wish.kl}
+    (run / "run.json").write_text(json.dumps({**old, "learning_rate": wish.learning_rate}))
+    fixed = [Norm(1.0, 2.0, 3.0)] * 3
+    one = dataclasses.replace(project, matrix=[list(project.rows[0])], names=("brief",))
+    assert soup.train_missing(one, fixed) == []
+    with pytest.raises(bonesoup.BoneSoupError, match="another mix, seed or budget"):
+        soup.train_missing(one.changed(seed=2), fixed)
+    with pytest.raises(bonesoup.BoneSoupError, match="plan.json does not exist"):
+        soup.train_missing(one, fixed, starts=[project.path.parent])
+
+
+def test_going_on_needs_another_folder(project: Project) -> None:
+    project.output.mkdir()
+    names = [{"name": each.name} for each in project.objectives]
+    (project.output / "soup.json").write_text(json.dumps({"objectives": names, "backbones": [], "matrix": []}))
+    with pytest.raises(bonesoup.BoneSoupError, match="give another --out"):
+        continue_from(project, project.output)
+
+
+def test_each_process_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    for gpus, rank, place in ((0, "1", "cpu"), (8, "3", "cuda:3"), (1, "3", "cuda:0")):
+        torch = types.SimpleNamespace(cuda=types.SimpleNamespace(device_count=lambda gpus=gpus: gpus))
+        monkeypatch.setattr(processes, "need", lambda name, torch=torch: torch)
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        assert processes.device() == place
 
 
 def test_norms_are_read_back(project: Project) -> None:
@@ -197,8 +333,54 @@ def test_report_names_objectives_that_compete(project: Project) -> None:
     text = str(found)
     assert "brief and vivid compete" in text
     assert found.gains[0][0] > 0 > found.correlation[0][2]
+    assert all(0 < value < 0.5 for row in found.gain_errors for value in row)
     report.write(project, found)
     assert json.loads((project.output / "report.json").read_text())["names"] == ["brief", "happy", "vivid"]
+
+
+def test_fronts_compare_at_one_kl(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeking = pytest.importorskip("bonesoup.train.seek")
+    numpy = pytest.importorskip("numpy")
+    file = FIXTURES / "demo-soup" / "soup.json"
+    prompts_there = len(project.read_prompts("validation"))
+    calls: list[pathlib.Path] = []
+
+    def measure(place: pathlib.Path, what: Any, wanted: Any) -> list[Any]:
+        # Rewards rise with the coefficients, KL with their square; the second soup goes twice as far for as much KL.
+        calls.append(place)
+        far = 2.0 if place != file else 1.0
+        noise = numpy.random.default_rng(1).standard_normal((prompts_there, 3)) / 10
+        one = numpy.ones(prompts_there)
+        return [seeking.front.Point(far * row + noise, one * 2 * float(row @ row)) for row in wanted]
+
+    monkeypatch.setattr(seeking.front, "measure", measure)
+    soups = {0.7: file, 0.8: file.parent}
+    best, other = seeking.compare(project, [Norm(0.0, 1.0)] * 3, soups, steps=4, divisions=2)
+    assert (best.beta, other.beta) == (0.8, 0.7)
+    assert best.kl == pytest.approx(other.kl)
+    assert best.hypervolume > other.hypervolume
+    assert (best.best, other.best) == (1.0, 0.0)
+    assert 0 < best.error < best.hypervolume
+    assert len(calls) == 2 * len(seeking.STRETCHES)
+
+
+def test_curve_is_read_between_its_points() -> None:
+    front = pytest.importorskip("bonesoup.train.front")
+    # A value that grows with the stretch, whose square KL is.
+    curve = [(4.0, 2.0), (0.0, 0.0), (1.0, 1.0)]
+    assert front.at_kl(curve, 2.25) == pytest.approx(1.5)
+    assert front.at_kl(curve, 0.25) == pytest.approx(0.5)
+    with pytest.raises(bonesoup.BoneSoupError, match="KL 5 is beyond what was measured, 4"):
+        front.at_kl(curve, 5.0)
+
+
+def test_cost_of_seeking_is_that_of_its_own_runs(project: Project) -> None:
+    seeking = pytest.importorskip("bonesoup.train.seek")
+    for name in ("mine", "earlier"):
+        run = project.output / "seek" / name / "runs" / "brief"
+        run.mkdir(parents=True)
+        (run / "run.json").write_text('{"steps": 12, "seconds": 1.0, "cpu_seconds": 2.0}')
+    assert seeking._cost(project, [project.output / "seek" / "mine"])["steps"] == 12
 
 
 def test_train_says_what_it_lacks(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ def declare(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Seek."""
+    from bonesoup.train import manifest
     from bonesoup.train.extras import need
     from bonesoup.train.project import Project
 
@@ -35,9 +35,7 @@ def run(options: argparse.Namespace) -> int:
     if options.factors:
         chosen = seeking.factors(project)
         file = project.output / "soup.json"
-        content = json.loads(file.read_text())
-        content["extrapolation"] = [round(factor, 4) for factor in chosen]
-        file.write_text(json.dumps(content, indent=2) + "\n")
+        manifest.stretch(file, [round(factor, 4) for factor in chosen])
         named = ", ".join(f"{each.name} {factor:.3g}" for each, factor in zip(project.objectives, chosen))
         print(f"extrapolation {named}: written to {file}")
         return 0

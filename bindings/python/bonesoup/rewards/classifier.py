@@ -7,6 +7,7 @@ from typing import Any
 
 from bonesoup.errors import Status, error
 from bonesoup.rewards.registry import register
+from bonesoup.train import processes
 from bonesoup.train.extras import need
 
 
@@ -29,7 +30,7 @@ class Classifier:
     batch
         How many texts at once.
     device
-        Default: a GPU where there is one.
+        Default: a GPU where there is one, of several each process its own.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Classifier:
         self._torch = need("torch")
         transformers = need("transformers")
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(model)
-        self._device = device or ("cuda" if self._torch.cuda.is_available() else "cpu")
+        self._device = device or processes.device()
         self._model = transformers.AutoModelForSequenceClassification.from_pretrained(model).eval().to(self._device)
         config = self._model.config
         if self._tokenizer.pad_token is None:

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -129,9 +130,16 @@ def _module(name: str) -> Any:
 def _file(path: Path) -> Any:
     if not path.is_file():
         raise error(Status.NOT_FOUND, f"reward file {path} does not exist")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # A name that no other module has; dataclasses and pickle look for it among the loaded ones.
+    name = str(path.resolve().with_suffix("")).replace(".", "_")
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise error(Status.UNSUPPORTED, f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module

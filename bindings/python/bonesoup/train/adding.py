@@ -11,6 +11,7 @@ from bonesoup.errors import Status, error
 from bonesoup.train import matrix as matrices
 from bonesoup.train import norms as norm_files
 from bonesoup.train import report
+from bonesoup.train.processes import is_main
 from bonesoup.train.project import Project
 from bonesoup.train.sampling import sample_base
 from bonesoup.train.soup import train
@@ -39,7 +40,8 @@ def add_objective(project: Project) -> Path:
             f"it has {', '.join(wanted)}",
         )
     wish = project.matrix
-    beta = float(wish.get("beta", 1.0)) if isinstance(wish, dict) else 0.7
+    # Of the same rule, a row of the whole matrix has it on the diagonal; rows tell nothing.
+    beta = matrices.rows(wish, len(wanted))[-1][-1] if isinstance(wish, dict) else 0.7
     old = matrices.rows(soup["matrix"], len(names))
     rest = (1 - beta) / len(names)
     rows = [[*row, 0.0] for row in old] + [[rest] * len(names) + [beta]]
@@ -65,7 +67,8 @@ def _add_norm(project: Project) -> None:
     first, second = sample_base(project, 0, 1)
     new = dataclasses.replace(project, objectives=(last,))
     norms = [*kept, *new.norms(first.scores(new.rewards()))]
-    known = report.make(project, norms, first, second)
-    report.write(project, known)
-    print(known, file=sys.stderr, flush=True)
-    norm_files.write(project, norms)
+    if is_main():
+        known = report.make(project, norms, first, second)
+        report.write(project, known)
+        print(known, file=sys.stderr, flush=True)
+        norm_files.write(project, norms)

@@ -11,9 +11,11 @@ from typing import Any
 
 from bonesoup.errors import Status, error
 from bonesoup.rewards import Norm
-from bonesoup.train import curves, warning_signs
+from bonesoup.train import curves, plan, warning_signs
 from bonesoup.train.extras import need
+from bonesoup.train.files import write_json
 from bonesoup.train.log import RunLog, read
+from bonesoup.train.processes import is_main
 from bonesoup.train.project import Project
 from bonesoup.train.sampling import load_base
 from bonesoup.train.scoring import Scoring
@@ -27,25 +29,40 @@ def train_backbone(
 ) -> dict[str, Any]:
     """Train the backbone `name` on Σ_j mix_j·norm_j(r_j) − kl·KL, and return what `run.json` says.
 
-    Goes on from the last checkpoint of a run that was killed. `start` is an adapter or a checkpoint to begin with
-    instead of the base itself; the KL is then to that beginning, since TRL takes it so.
+    Goes on from the last checkpoint of a run that was killed, and refuses one of another plan. `start` is an adapter or
+    a checkpoint to begin with instead of the base itself; the KL is then to that beginning, since TRL takes it so.
     """
     run = project.output / "runs" / name
     summary_file = run / "run.json"
-    rank = int(os.environ.get("RANK", "0"))
-    checkpoint = _last_checkpoint(run / "checkpoints")
-    log = RunLog(run / "log.jsonl", _step(checkpoint)) if rank == 0 else None
+    checkpoints = _checkpoints(run / "checkpoints")
+    # At its last step one can't go on from a checkpoint: the trainer would make another step.
+    checkpoint = max((path for path in checkpoints if _step(path) < project.training.steps), key=_step, default=None)
+    wish = plan.make(project, mix, norms, start)
+    if checkpoints:
+        plan.check(run / "plan.json", wish)
+    elif is_main():
+        run.mkdir(parents=True, exist_ok=True)
+        summary_file.unlink(missing_ok=True)
+        write_json(run / "plan.json", wish)
+    log = RunLog(run / "log.jsonl", _step(checkpoint)) if is_main() else None
     scorings = [
         Scoring(objective.name, reward, norm)
         for objective, reward, norm in zip(project.objectives, project.rewards(), norms)
     ]
     trainer = _trainer(project, run / "checkpoints", mix, scorings, log, start)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    if trainer.state.global_step != project.training.steps:
+        raise error(
+            Status.INTERNAL, f"{name} made {trainer.state.global_step} of {project.training.steps} steps; see {run}"
+        )
     folder = project.output / "backbones" / name
-    trainer.save_model(str(folder))
+    unfinished = folder.with_name(f".{name}")
+    trainer.save_model(str(unfinished))
     if log is None:
         return {}
-    _tidy(project, folder)
+    _tidy(project, unfinished)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
     lines = read(run / "log.jsonl")
     summary = {
         "name": name,
@@ -64,7 +81,7 @@ def train_backbone(
         "signs": warning_signs.signs(lines),
     }
     curves.draw(lines, name, project.training.kl, run / "curves.png")
-    summary_file.write_text(json.dumps(summary, indent=2) + "\n")
+    write_json(summary_file, summary)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     return summary
 
@@ -84,6 +101,8 @@ def _trainer(
     warm = start is not None and (start / "adapter_config.json").exists()
     model, tokenizer = load_base(project, project.base if start is None or warm else str(start))
     prompts = project.read_prompts("train")
+    # TRL leaves out what does not fill a step, which of few prompts would be all.
+    prompts = prompts.first(max(len(prompts), project.training.prompts_per_step))
     columns: dict[str, Any] = {"prompt": list(prompts.texts)}
     if any(prompts.rows):
         # One column for everything beside the prompt, so that no name of the file's can meet one of TRL's.
@@ -176,13 +195,12 @@ def config(training: Training, mix: Sequence[float], folder: Path) -> dict[str, 
     }
 
 
-def _last_checkpoint(folder: Path) -> str | None:
-    found = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
-    return str(max(found, key=lambda path: _step(str(path)))) if found else None
+def _checkpoints(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
 
 
-def _step(checkpoint: str | None) -> int:
-    return int(checkpoint.rpartition("-")[2]) if checkpoint else 0
+def _step(checkpoint: Path | None) -> int:
+    return 0 if checkpoint is None else int(checkpoint.name.rpartition("-")[2])
 
 
 def _tidy(project: Project, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""TRL's metrics into the run's log, and a line on the terminal now and then."""
+"""TRL's metrics into the run's log, and a line on the terminal now and then; no checkpoint of the last step."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ class LogSteps(TrainerCallback):
 
     def __init__(self, log: RunLog | None, training: Training, scorings: Sequence[Scoring]) -> None:
         self._log, self._training, self._scorings = log, training, scorings
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        """Leave out the checkpoint of the last step, which would take the place of one to go on from."""
+        if state.global_step >= state.max_steps:
+            control.should_save = False
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **others: Any) -> None:
         """Write a step's line."""

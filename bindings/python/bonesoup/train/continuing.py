@@ -12,9 +12,10 @@ from bonesoup.errors import Status, error
 from bonesoup.rewards import Norm
 from bonesoup.train import manifest
 from bonesoup.train import matrix as matrices
-from bonesoup.train import norms as norm_files
+from bonesoup.train.files import write_json
+from bonesoup.train.processes import is_main
 from bonesoup.train.project import Project
-from bonesoup.train.soup import train_missing
+from bonesoup.train.soup import prepare, train_missing
 
 
 def continue_from(project: Project, old: Path, measured_on: Path | None = None) -> dict[str, Any]:
@@ -35,6 +36,8 @@ def continue_from(project: Project, old: Path, measured_on: Path | None = None) 
         Empty where `bonesoup[eval]` is not installed.
     """
     file = old / "soup.json" if old.is_dir() else old
+    if file.parent.resolve() == project.output.resolve():
+        raise error(Status.INVALID_ARGUMENT, f"{file} is in the output itself; give another --out to go on from it")
     soup = json.loads(file.read_text())
     names = [objective["name"] for objective in soup["objectives"]]
     wanted = [objective.name for objective in project.objectives]
@@ -45,14 +48,16 @@ def continue_from(project: Project, old: Path, measured_on: Path | None = None) 
     matrices.rows(soup["matrix"], len(names))
     starts = [file.parent / entry["path"] for entry in soup["backbones"]]
     run = dataclasses.replace(project, matrix=soup["matrix"], names=tuple(start.name for start in starts))
-    norms = norm_files.read(project, file.parent / "rewards.json")
-    if norms is None:
-        raise error(Status.NOT_FOUND, f"{file.parent / 'rewards.json'} does not exist; the soup's norms are needed")
-    norm_files.write(run, norms)
-    train_missing(run, norms, starts=starts)
-    new = manifest.write(run, norms)
+    measured = file.parent / "rewards.json"
+    if not measured.exists():
+        raise error(Status.NOT_FOUND, f"{measured} does not exist; the soup's norms are needed")
+    norms = prepare(run, measured)
+    trained = train_missing(run, norms, starts=starts)
+    if not is_main():
+        return {}
+    new = manifest.write(run, norms, trained)
     forgotten = _measure(run, norms, file, new, measured_on)
-    (run.output / "forgotten.json").write_text(json.dumps(forgotten, indent=2) + "\n")
+    write_json(run.output / "forgotten.json", forgotten)
     return forgotten
 
 

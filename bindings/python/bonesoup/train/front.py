@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy
 
+from bonesoup.errors import Status, error
 from bonesoup.eval.likelihood import Given, log_probabilities
 from bonesoup.eval.measures import hypervolume
 from bonesoup.eval.preferences import Preference
 from bonesoup.eval.sampling import Row, Sampling, sample
+from bonesoup.eval.scores import divergence
 from bonesoup.eval.task import Objective, Task
 from bonesoup.rewards import Norm
 from bonesoup.soup import Soup
@@ -21,14 +23,28 @@ from bonesoup.train.project import Project
 Floats = numpy.ndarray[Any, Any]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Point:
-    """What a soup writes at some coefficients."""
+    """What a soup writes at some coefficients, a text per prompt."""
 
-    # Mean normalised reward per objective.
-    rewards: tuple[float, ...]
-    # Mean nats over the base, per completion.
-    kl: float
+    # Normalised rewards: [prompts][objectives].
+    scores: Floats
+    # Nats over the base: [prompts].
+    divergences: Floats
+
+    @property
+    def rewards(self) -> tuple[float, ...]:
+        """Mean normalised reward per objective."""
+        return tuple(float(value) for value in self.scores.mean(axis=0))
+
+    @property
+    def kl(self) -> float:
+        """Mean nats over the base, per completion."""
+        return float(self.divergences.mean())
+
+    def among(self, prompts: Floats) -> Point:
+        """Return it over some of the prompts, by number; one may come several times."""
+        return Point(self.scores[prompts], self.divergences[prompts])
 
 
 def task(project: Project, norms: Sequence[Norm], part: str = "validation", seed: int = 1) -> Task:
@@ -62,9 +78,9 @@ def measure(file: Path, what: Task, wanted: Floats) -> list[Point]:
             ordered = [samples[number] for number in range(len(rows))]
             given = [Given(base, prompt, one.tokens) for prompt, one in zip(prompts, ordered)]
             under_base = log_probabilities(given, soup.info.vocabulary)
-            kl = [sum(one.logprobs) - float(other.sum()) for one, other in zip(ordered, under_base)]
+            kl = [divergence(numpy.asarray(one.logprobs), other) for one, other in zip(ordered, under_base)]
             rewards = what.rewards(what.texts(soup, ordered), what.objectives)
-            points.append(Point(tuple(float(value) for value in rewards.mean(axis=0)), float(numpy.mean(kl))))
+            points.append(Point(numpy.asarray(rewards, float), numpy.asarray(kl)))
     return points
 
 
@@ -74,6 +90,12 @@ def volume(points: Sequence[Point], reference: Sequence[float]) -> float:
 
 
 def at_kl(curve: Sequence[tuple[float, float]], kl: float) -> float:
-    """Read a curve of (KL, value), one for each stretch of a front, at some KL: linear between its points."""
+    """Read a curve of (KL, value), one for each stretch of a front from none on, at a KL within it.
+
+    Linear over √KL: near the base KL grows with the square of the stretch, rewards with the stretch itself.
+    """
     ordered = sorted(curve)
-    return float(numpy.interp(kl, [each[0] for each in ordered], [each[1] for each in ordered]))
+    if kl > ordered[-1][0]:
+        raise error(Status.INTERNAL, f"KL {kl:g} is beyond what was measured, {ordered[-1][0]:g}")
+    roots = numpy.sqrt(numpy.maximum([kl, *(each[0] for each in ordered)], 0))
+    return float(numpy.interp(roots[0], roots[1:], [each[1] for each in ordered]))

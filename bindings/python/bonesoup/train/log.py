@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bonesoup.train.files import write_text
 from bonesoup.train.scoring import Scoring
 
 
@@ -19,7 +20,7 @@ class RunLog:
         self._path = path
         kept = [line for line in read(path) if line["step"] <= resume_step]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
         last: Mapping[str, Any] = kept[-1] if kept else {}
         self._before = {key: last.get(key, 0) for key in ("seconds", "cpu_seconds", "samples", "tokens")}
         self._start, self._cpu_start = time.monotonic(), time.process_time()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bonesoup.errors import Status, error
 from bonesoup.rewards import Norm
+from bonesoup.train.files import write_json
 from bonesoup.train.project import Project
 
 
@@ -15,7 +16,7 @@ def write(project: Project, norms: Sequence[Norm]) -> None:
     """Write them into the project's output."""
     project.output.mkdir(parents=True, exist_ok=True)
     content = {objective.name: norm.as_json() for objective, norm in zip(project.objectives, norms)}
-    (project.output / "rewards.json").write_text(json.dumps(content, indent=2) + "\n")
+    write_json(project.output / "rewards.json", content)
 
 
 def read(project: Project, file: Path | None = None) -> list[Norm] | None:

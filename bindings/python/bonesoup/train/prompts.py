@@ -33,7 +33,8 @@ def read(path: Path) -> Prompts:
         if path.suffix == ".json":
             items = json.loads(text)
         else:
-            lines = [line for line in text.splitlines() if line.strip()]
+            # splitlines() would break at characters that JSON allows within texts, as U+2028.
+            lines = [line.removesuffix("\r") for line in text.split("\n") if line.strip()]
             items = [json.loads(line) for line in lines] if path.suffix == ".jsonl" else lines
     except json.JSONDecodeError as failure:
         raise error(Status.MALFORMED, f"{path} is not JSON: {failure}") from None
@@ -44,6 +45,8 @@ def read(path: Path) -> Prompts:
         row = {"prompt": item} if isinstance(item, str) else item
         if not isinstance(row, dict) or not isinstance(row.get("prompt"), str):
             raise error(Status.MALFORMED, f'{path}: item {number} is neither a text nor an object with "prompt"')
+        if not row["prompt"].strip():
+            raise error(Status.MALFORMED, f"{path}: item {number} is an empty prompt")
         texts.append(row["prompt"])
         rows.append({key: value for key, value in row.items() if key != "prompt"})
     return Prompts(tuple(texts), tuple(rows))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from bonesoup.rewards import Norm
+from bonesoup.train.files import write_json
 from bonesoup.train.project import Project
 from bonesoup.train.sampling import Samples
 
@@ -37,6 +37,8 @@ class Report:
     # [backbone][objective]: the covariance of r_j with the backbone's mix, which is how fast r_j rises at first when
     # the mix is climbed (the natural gradient's direction; arXiv 2602.06869), in deviations.
     gains: tuple[tuple[float, ...], ...]
+    # Of each.
+    gain_errors: tuple[tuple[float, ...], ...]
     backbones: tuple[str, ...]
     sentences: tuple[str, ...]
 
@@ -72,13 +74,15 @@ def make(project: Project, norms: Sequence[Norm], first: Samples, second: Sample
         tuple(value / (deviations[i] * deviations[j]) for j, value in enumerate(row))
         for i, row in enumerate(covariance)
     )
-    gains = tuple(
-        tuple(sum(share * covariance[k][j] for k, share in enumerate(row)) for j in range(len(within)))
-        for row in project.rows
-    )
+    mixed = [
+        [sum(share * value for share, value in zip(row, sample)) for sample in zip(*within)] for row in project.rows
+    ]
+    products = [[[a * b for a, b in zip(mix, each)] for each in within] for mix in mixed]
+    gains = tuple(tuple(statistics.fmean(values) for values in row) for row in products)
+    errors = tuple(tuple(statistics.pstdev(values) / math.sqrt(len(values)) for values in row) for row in products)
     names = tuple(objective.name for objective in project.objectives)
     report = Report(
-        names, tuple(norms), correlation, 1 / math.sqrt(len(first.completions)), gains, project.backbones, ()
+        names, tuple(norms), correlation, 1 / math.sqrt(len(first.completions)), gains, errors, project.backbones, ()
     )
     constant = [_most_common_share(one + other) for one, other in raw]
     return dataclasses.replace(report, sentences=tuple(_sentences(report, covariance, constant)))
@@ -87,7 +91,7 @@ def make(project: Project, norms: Sequence[Norm], first: Samples, second: Sample
 def write(project: Project, report: Report) -> None:
     """Write `report.json` into the project's output."""
     project.output.mkdir(parents=True, exist_ok=True)
-    (project.output / "report.json").write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    write_json(project.output / "report.json", report.as_json())
 
 
 def _sentences(report: Report, covariance: Sequence[Sequence[float]], constant: Sequence[float]) -> list[str]:
@@ -109,9 +113,9 @@ def _sentences(report: Report, covariance: Sequence[Sequence[float]], constant: 
         if share > _CONSTANT:
             found.append(f"{name} is the same for {share:.0%} of the samples: there is little to learn from")
     falling = False
-    for backbone, gains in zip(report.backbones, report.gains):
-        for name, gain in zip(names, gains):
-            if gain < -_ERRORS * report.error:
+    for backbone, gains, errors in zip(report.backbones, report.gains, report.gain_errors):
+        for name, gain, deviation in zip(names, gains, errors):
+            if gain < -_ERRORS * deviation:
                 falling = True
                 found.append(f"{name} falls at first under the mix of backbone {backbone} ({gain:+.2f})")
     if len(names) > 1 and not competing and not falling:

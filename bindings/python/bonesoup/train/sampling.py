@@ -8,6 +8,7 @@ from typing import Any
 
 from bonesoup.rewards import RowReward
 from bonesoup.train.extras import need
+from bonesoup.train.processes import device
 from bonesoup.train.project import Project
 from bonesoup.train.prompts import Prompts
 
@@ -48,13 +49,13 @@ def sample(
     """Write one completion per prompt by plain sampling: no top-k, no top-p, as in training."""
     torch = need("torch")
     torch.manual_seed(seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = model.eval().to(device)
+    place = device()
+    model = model.eval().to(place)
     completions: list[str] = []
     for start in range(0, len(prompts), batch):
         inputs = tokenizer(
             list(prompts.texts[start : start + batch]), return_tensors="pt", padding=True, return_token_type_ids=False
-        ).to(device)
+        ).to(place)
         with torch.inference_mode():
             written = model.generate(
                 **inputs,

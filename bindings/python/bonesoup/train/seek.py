@@ -17,6 +17,7 @@ from bonesoup.eval.preferences import simplex
 from bonesoup.rewards import Norm
 from bonesoup.soup import Soup
 from bonesoup.train import front
+from bonesoup.train.files import write_json
 from bonesoup.train.project import Project
 from bonesoup.train.soup import prepare, train
 
@@ -25,7 +26,9 @@ BETAS = (0.6, 0.7, 0.8, 1.0)
 # Of the project's steps; after each round the better half goes on while there are two.
 FRACTIONS = (0.25, 0.5)
 # θ₀ + s·(θ − θ₀): a front at several distances from the base, so that fronts can be compared at one KL.
-STRETCHES = (0.5, 0.75, 1.0, 1.25)
+STRETCHES = (0.0, 0.5, 0.75, 1.0, 1.25)
+# Of the prompts, for the error of what is compared.
+RESAMPLES = 200
 # k = 1/(1 − a).
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 
@@ -40,6 +43,10 @@ class Candidate:
     kl: float
     # At the KL that all candidates of the round are compared at.
     hypervolume: float
+    # The deviation of that over resampled prompts.
+    error: float
+    # In which share of the resamplings this β is the best.
+    best: float
 
 
 def seek(
@@ -55,6 +62,7 @@ def seek(
     norms = prepare(project)
     folder, left = project.output / "seek", list(betas)
     rounds: list[dict[str, Any]] = []
+    trained: list[Path] = []
     for share in fractions:
         steps = max(2, round(share * project.training.steps))
         soups = {}
@@ -64,19 +72,20 @@ def seek(
                 output=folder / f"steps-{steps}" / f"beta-{beta:g}", matrix=matrix, training={"steps": steps}
             )
             soups[beta] = train(run, norms=project.output / "rewards.json")
+            trained.append(run.output)
         found = compare(project, norms, soups, steps, divisions)
         rounds.append({"steps": steps, "candidates": [dataclasses.asdict(each) for each in found]})
         for each in found:
             print(
-                f"  β {each.beta:g} after {steps} steps: hypervolume {each.hypervolume:.3f} at equal KL, "
-                f"own KL {each.kl:.1f}",
+                f"  β {each.beta:g} after {steps} steps: hypervolume {each.hypervolume:.3f} ± {each.error:.3f} at "
+                f"equal KL, best in {each.best:.0%} of {RESAMPLES} resamplings of the prompts; own KL {each.kl:.1f}",
                 file=sys.stderr,
             )
         left = [each.beta for each in found[: math.ceil(len(found) / 2)]]
         if len(left) == 1:
             break
-    result = {"beta": found[0].beta, "rounds": rounds, "prompts": "validation", "cost": _cost(project, folder)}
-    (project.output / "seek.json").write_text(json.dumps(result, indent=2) + "\n")
+    result = {"beta": found[0].beta, "rounds": rounds, "prompts": "validation", "cost": _cost(project, trained)}
+    write_json(project.output / "seek.json", result)
     return result
 
 
@@ -100,20 +109,43 @@ def compare(
     for beta, file in soups.items():
         with Soup.open(file) as soup:
             wanted = front.coefficients(soup, preferences)
-        measured[beta] = [front.measure(file, what, stretch * wanted) for stretch in STRETCHES]
+        # At the base itself all preferences are one point.
+        measured[beta] = [
+            front.measure(file, what, stretch * (wanted if stretch else wanted[:1])) for stretch in STRETCHES
+        ]
     lowest = numpy.min([point.rewards for fronts in measured.values() for each in fronts for point in each], axis=0)
     reference = [float(value) - 0.1 for value in lowest]
+    own, volumes = _at_equal_kl(measured, reference)
+    random, count = numpy.random.default_rng(0), len(what.prompts)
+    drawn = []
+    for _ in range(RESAMPLES):
+        prompts = random.integers(count, size=count)
+        again = {
+            beta: [[point.among(prompts) for point in points] for points in fronts] for beta, fronts in measured.items()
+        }
+        drawn.append(list(_at_equal_kl(again, reference)[1].values()))
+    errors, winners = numpy.std(drawn, axis=0), numpy.argmax(drawn, axis=1)
+    found = [
+        Candidate(beta, steps, own[beta], volumes[beta], float(errors[number]), float(numpy.mean(winners == number)))
+        for number, beta in enumerate(measured)
+    ]
+    return sorted(found, key=lambda each: -each.hypervolume)
+
+
+def _at_equal_kl(
+    measured: Mapping[float, Sequence[Sequence[front.Point]]], reference: Sequence[float]
+) -> tuple[dict[float, float], dict[float, float]]:
+    """Return each front's own KL, and its hypervolume at the least of these; `measured` is [β][stretch][preference]."""
     curves = {
         beta: [
             (float(numpy.mean([point.kl for point in points])), front.volume(points, reference)) for points in fronts
         ]
         for beta, fronts in measured.items()
     }
-    own = STRETCHES.index(1.0)
-    # The least KL that a front has as it is: every other reaches it by being shortened.
-    kl = min(curve[own][0] for curve in curves.values())
-    found = [Candidate(beta, steps, curve[own][0], front.at_kl(curve, kl)) for beta, curve in curves.items()]
-    return sorted(found, key=lambda each: -each.hypervolume)
+    own = {beta: curve[STRETCHES.index(1.0)][0] for beta, curve in curves.items()}
+    # Every other reaches the least KL by being shortened.
+    kl = min(own.values())
+    return own, {beta: front.at_kl(curve, kl) for beta, curve in curves.items()}
 
 
 def factors(project: Project) -> list[float]:
@@ -134,13 +166,21 @@ def factors(project: Project) -> list[float]:
     for number in range(count):
         stretches = [1 / (1 - share) for share in SHARES]
         points = front.measure(file, what, numpy.outer(stretches, solved[number]))
-        values = [point.rewards[number] - project.training.kl * point.kl for point in points]
-        chosen.append(stretches[int(numpy.argmax(values))])
+        # [stretches][prompts].
+        values = numpy.stack([point.scores[:, number] - project.training.kl * point.divergences for point in points])
+        best = int(values.mean(axis=1).argmax())
+        gain = values[best] - values[0]
+        print(
+            f"  {project.objectives[number].name}: k {stretches[best]:.3g} gives J {gain.mean():+.3f} "
+            f"± {gain.std() / math.sqrt(len(gain)):.3f} over k 1",
+            file=sys.stderr,
+        )
+        chosen.append(stretches[best])
     return chosen
 
 
-def _cost(project: Project, folder: Path) -> dict[str, float]:
-    runs = [json.loads(file.read_text()) for file in folder.rglob("run.json")]
+def _cost(project: Project, soups: Sequence[Path]) -> dict[str, float]:
+    runs = [json.loads(file.read_text()) for soup in soups for file in soup.glob("runs/*/run.json")]
     whole = project.training.steps * len(project.objectives)
     return {
         "steps": sum(run["steps"] for run in runs),
