@@ -79,10 +79,13 @@ private struct RowSums<Source: Format> {
     RowSums(terms, termCount, start: start &+ count &* stride, stride: stride, columns)
   }
 
+  /// Whether there is nothing to sum.
+  private var isPlain: Bool { @inline(__always) get { termCount == 1 && terms[0].coefficient == 1 } }
+
   /// The rows as they lie, 16 or fewer, where there is nothing to sum.
   @inline(__always)
   func plain(_ column: Int) -> (rows: UnsafeRawPointer, stride: Int)? {
-    guard termCount == 1, terms[0].coefficient == 1 else { return nil }
+    guard isPlain else { return nil }
     return (terms[0].source + (start &+ column &* Source.byteCount), stride)
   }
 
@@ -92,7 +95,7 @@ private struct RowSums<Source: Format> {
     let place = start &+ column &* Source.byteCount &+ row &* stride
     guard termCount > 0 else { return bsk_splat(0) }
     let first = value(terms[0].source + place, count)
-    if termCount == 1, terms[0].coefficient == 1 { return first }
+    if isPlain { return first }
     var sum = bsk_multiply(bsk_splat(terms[0].coefficient), first)
     var term = 1
     while term < termCount {
@@ -114,7 +117,7 @@ private struct RowSums<Source: Format> {
     bsk_prefetch(terms[0].source + (place &+ ahead))
     var pairs = bsk_load_u32(terms[0].source + place)
     var sums = (first: bsk_first_bf16(pairs), second: bsk_second_bf16(pairs))
-    if termCount == 1, terms[0].coefficient == 1 { return sums }
+    if isPlain { return sums }
     var c = bsk_splat(terms[0].coefficient)
     sums = (bsk_multiply(c, sums.first), bsk_multiply(c, sums.second))
     var term = 1

@@ -4,14 +4,13 @@ extension BytePanel {
   /// ggml's q8_0, in blocks of any length: d = max|v| / 127, v/d to nearest, ties away from zero. See `BlockPanel`.
   @inline(__always)
   static func quantise(_ columns: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer) -> bsk_f32x16 {
-    var most = bsk_magnitude_bits(bsk_load_f32(columns))
-    var i = 1
+    var most = bsk_splat(0)
+    var i = 0
     while i < length {
-      most = bsk_max_u32(most, bsk_magnitude_bits(bsk_load_f32(columns + 16 &* i)))
+      most = bsk_greater_bits(most, bsk_load_f32(columns + 16 &* i))
       i &+= 1
     }
-    let scale = bsk_where_finite(
-      bsk_float_bits(most), bsk_divide(bsk_float_bits(most), bsk_splat(127)), bsk_splat(.nan))
+    let scale = bsk_where_finite(most, bsk_divide(most, bsk_splat(127)), bsk_splat(.nan))
     let inverse = bsk_where_finite(scale, bsk_inverse(scale), bsk_splat(0))
     i = 0
     while i < length {

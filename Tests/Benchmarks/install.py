@@ -60,7 +60,7 @@ class Cache:
                 env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
             )
         if done.returncode != 0:
-            raise Unavailable(f"{what} failed (see {log})")
+            raise Unavailable(f"{what} failed (see {log.name} in the cache)")
 
     def once(self, name: str) -> tuple[pathlib.Path, bool]:
         """A folder, and whether it is finished; call `finish` when it is."""

@@ -140,10 +140,6 @@ BSK_INLINE bsk_f32x16 bsk_farther_from_zero(bsk_f32x16 a, bsk_f32x16 b) {
   return (bsk_f32x16)((mask & (bsk_i32x16)b) | (~mask & (bsk_i32x16)a));
 }
 
-// Magnitudes as integers, which have the same order; those of infinities and NaN are the greatest.
-BSK_INLINE bsk_u32x16 bsk_magnitude_bits(bsk_f32x16 v) { return (bsk_u32x16)v & 0x7fffffffu; }
-BSK_INLINE bsk_u32x16 bsk_max_u32(bsk_u32x16 a, bsk_u32x16 b) { return __builtin_elementwise_max(a, b); }
-
 // 1/v, and 0 where v is 0.
 BSK_INLINE bsk_f32x16 bsk_inverse(bsk_f32x16 v) {
   bsk_i32x16 zero = v == (bsk_f32x16)(0.0f);

@@ -222,10 +222,8 @@ BSK_INLINE bool bsk_any_non_finite_f32(bsk_f32x16 v) {
 
 BSK_INLINE bsk_f32x16 bsk_from_bf16(bsk_u16x16 h) { return (bsk_f32x16)(__builtin_convertvector(h, bsk_u32x16) << 16); }
 
-// To nearest, ties to even; NaN stays NaN (and is made quiet); values below the normal range are kept, which
-// AVX-512's own conversion would flush to zero.
-
-// To nearest, ties to even, in the upper half of each lane; the lower half is not cleared. NaN stays NaN.
+// To nearest, ties to even, in the upper half of each lane; the lower half is not cleared. NaN stays NaN (and is made
+// quiet); values below the normal range are kept, which AVX-512's own conversion would flush to zero.
 BSK_INLINE bsk_u32x16 bsk_round_to_bf16(bsk_f32x16 v) {
   bsk_u32x16 u = (bsk_u32x16)v;
   bsk_u32x16 nan = (bsk_u32x16)(v != v);

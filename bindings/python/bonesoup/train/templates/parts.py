@@ -23,6 +23,19 @@ training:
 output: soup
 """
 
+ANSWERS = """
+  steps: 32
+  prompts_per_step: 8
+  samples_per_prompt: 8
+  # For a model of a billion parameters with LoRA; a thousand times smaller models take 1e-3.
+  learning_rate: 1.0e-5
+  kl: 0.05
+  max_tokens: 96
+  temperature: 1.0
+  seed: 1
+"""
+"""The training of templates whose texts are answers of a few sentences."""
+
 
 def project(
     name: str,

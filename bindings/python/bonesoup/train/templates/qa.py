@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bonesoup.train.templates.parts import divided, project
+from bonesoup.train.templates.parts import ANSWERS, divided, project
 
 _COMMENT = """
 Answers to questions from passages. Each line of the prompts' files is
@@ -28,17 +28,6 @@ _OBJECTIVES = """
     description: says all that belongs to the answer
     reward: complete
     clip: 3
-"""
-_TRAINING = """
-  steps: 32
-  prompts_per_step: 8
-  samples_per_prompt: 8
-  # For a model of a billion parameters with LoRA; a thousand times smaller models take 1e-3.
-  learning_rate: 1.0e-5
-  kl: 0.05
-  max_tokens: 96
-  temperature: 1.0
-  seed: 1
 """
 _ROWS = (
     ("What do bees make?", "Bees gather nectar and make honey of it in the hive.", "Bees make honey of nectar."),
@@ -64,5 +53,5 @@ def row(question: str, passages: list[str], reference: str) -> dict[str, Any]:
 def files(base: str) -> dict[str, str]:
     """Return the project's files."""
     rows = [row(question, [passage], reference) for question, passage, reference in _ROWS]
-    text = project("qa", base, _COMMENT, _OBJECTIVES, _TRAINING, rank=16, alpha=32)
+    text = project("qa", base, _COMMENT, _OBJECTIVES, ANSWERS, rank=16, alpha=32)
     return {"soup.yml": text, **divided(rows, 1, 1)}

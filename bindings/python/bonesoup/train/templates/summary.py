@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bonesoup.train.templates.parts import divided, project
+from bonesoup.train.templates.parts import ANSWERS, divided, project
 
 _COMMENT = """
 Summaries. Each line of the prompts' files is {"prompt": …, "text": …, "reference": …}: what is to be summarised, and a
@@ -28,16 +28,6 @@ _OBJECTIVES = """
     reward: complete
     clip: 3
 """
-_TRAINING = """
-  steps: 32
-  prompts_per_step: 8
-  samples_per_prompt: 8
-  learning_rate: 1.0e-5
-  kl: 0.05
-  max_tokens: 96
-  temperature: 1.0
-  seed: 1
-"""
 _TEXTS = (
     ("The bridge over the Elm was closed on Monday after an inspector found a crack in one of its arches. Repairs "
      "will take three weeks, and buses go over the mill road meanwhile.",
@@ -57,5 +47,5 @@ _TEXTS = (
 def files(base: str) -> dict[str, str]:
     """Return the project's files."""
     rows = [{"prompt": f"{text}\nSummary:", "text": text, "reference": reference} for text, reference in _TEXTS]
-    made = project("summary", base, _COMMENT, _OBJECTIVES, _TRAINING, rank=16, alpha=32)
+    made = project("summary", base, _COMMENT, _OBJECTIVES, ANSWERS, rank=16, alpha=32)
     return {"soup.yml": made, **divided(rows, 1, 1)}
