@@ -126,6 +126,21 @@ import Transformer
     expectOrthogonal(quick, within: 1e-4)
   }
 
+  /// As the product of an adapter's U and D is: all but a few of the Gram matrix' eigenvalues are rounding noise.
+  @Test func exactlyLowRankIsDecomposedWhole() throws {
+    let (rows, columns, inner) = (128, 352, 8)
+    let (a, b) = (random(rows * inner, seed: 11), random(inner * columns, seed: 12))
+    var matrix = [Float](repeating: 0, count: rows * columns)
+    for i in 0..<rows {
+      for r in 0..<inner {
+        for j in 0..<columns { matrix[i * columns + j] += 1e-2 * a[i * inner + r] * b[r * columns + j] }
+      }
+    }
+    let svd = try SVD.compute(matrix, rows: rows, columns: columns, engine: Self.engine())
+    #expect(svd.rank >= inner)
+    #expect(relativeDistance(product(svd), matrix) < 1e-6)
+  }
+
   @Test(arguments: [SVD.Limit.none, .rank(4)])
   func threadsDoNotChangeTheBits(limit: SVD.Limit) throws {
     let matrix = random(140 * 90, seed: 7)

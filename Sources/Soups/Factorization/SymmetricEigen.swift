@@ -117,13 +117,16 @@ struct SymmetricEigen {
       _ z: UnsafeMutablePointer<Double>, rotations: inout Vector<Double>, monitor: Monitor
     ) throws(BoneSoupError) {
       let (d, e) = (diagonal, beside)
+      // As in tql2: of a matrix of low rank most of d is rounding noise, beside which no e would ever be small.
+      var negligible = 0.0
+      for index in 0..<size { negligible = max(negligible, 0x1p-52 * (d[index].magnitude + e[index].magnitude)) }
       var sweeps: [Sweep] = []
       for l in 0..<size {
         var tries = 0
         while true {
           var m = l
           while m < size - 1 {
-            if e[m].magnitude <= 0x1p-52 * (d[m].magnitude + d[m + 1].magnitude) { break }
+            if e[m].magnitude <= negligible { break }
             m += 1
           }
           if m == l { break }

@@ -183,12 +183,12 @@ def evaluate(project: pathlib.Path, out: str, *more: str) -> int:
 
 
 def test_eval_guard_and_files(project: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    against = ("uniform", "best-of:2", "prompting", "merge:ties", "logits")
+    against = ("uniform", "best-of:2", "prompting", "merge:ties,density=.5", "logits")
     more = [part for method in against for part in ("--against", method)]
     assert evaluate(project, "out", "--strengths", "0.5,1", *more) == 0
     out = project / "out"
     result = json.loads((out / "result.json").read_text())
-    assert set(result["methods"]) == {"soup", "uniform", "best-of-n", "prompting", "merge-ties", "logits"}
+    assert set(result["methods"]) == {"soup", "uniform", "best-of-n", "prompting", "merge-ties-density=.5", "logits"}
     for name, entry in result["methods"].items():
         for key in ("own", "equal_kl"):
             for values in entry[key].values():
@@ -290,6 +290,30 @@ def test_shards_together_are_the_whole(project: pathlib.Path) -> None:
     assert evaluate(project, "whole", "--no-report") == evaluate(project, "shards", "--no-report") == 0
     results = [json.loads((project / out / "result.json").read_text()) for out in ("shards", "whole")]
     assert results[0]["methods"] == results[1]["methods"]
+
+
+def test_merge_methods_have_parameters_and_may_be_of_another_soup(
+    project: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = project / "soup"
+    more = ("--against", "merge:ties,density=0.01", "--against", f"merge:ties,density=0.01:{other}", "--no-report")
+    assert evaluate(project, "merged", "--against", "merge:ties", *more) == 0
+    methods = json.loads((project / "merged" / "result.json").read_text())["methods"]
+    assert list(methods) == ["soup", "merge-ties", "merge-ties-density=0.01", "merge-ties-density=0.01-soup"]
+    thin, whole = methods["merge-ties-density=0.01"], methods["merge-ties"]
+    assert thin["own"]["kl"]["value"] < 0.5 * whole["own"]["kl"]["value"]
+    assert methods["merge-ties-density=0.01-soup"]["own"] == thin["own"]
+    capsys.readouterr()
+    for wrong, words in (("ties,density", "not PARAMETER=NUMBER"), ("sce", "for files"), ("tiess", "no merge method")):
+        assert evaluate(project, "wrong", "--against", f"merge:{wrong}", "--no-report") != 0
+        assert words in capsys.readouterr().err
+
+
+def test_data_free_methods_take_backbones_of_low_rank(project: pathlib.Path) -> None:
+    with bonesoup.Soup.open(project / "soup") as soup:
+        for method in ("knots", "iso_c", "tsv"):
+            with soup.blend(preference={"brief": 0.5, "happy": 0.5}, kind="folded", method=method) as blend:
+                assert blend.generate("One day", max_tokens=4).tokens
 
 
 def test_a_missing_extra_is_named(

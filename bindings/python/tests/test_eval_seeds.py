@@ -36,12 +36,24 @@ def test_seeds_are_averaged_and_compared(tmp_path: pathlib.Path) -> None:
     folders = [tmp_path / "0", tmp_path / "1"]
     names = ["soup", "other", "other×2"]
     lines = list(seeds.table(folders, names, "simplex:2", beta=0.1, resamples=50, oracle=None))
+    assert "the base not measured, taken as 0" in lines[0]
     rows = [line for line in lines if line.startswith("| soup")]
     # Mean of μ·r over the grid is gain·(1 + ½ + 1)/3.
     assert rows[0].startswith(f"| soup | {2 * 2.5 / 3:.3f} [{2.5 / 3:.2f}, {3 * 2.5 / 3:.2f}] | 1.000")
     lead = next(line for line in lines if line.startswith("| other | +"))
     assert lead.startswith(f"| other | +{0.5 * 2.5 / 3:.3f}")
     assert sum("×2" in line for line in lines) == 1
+
+
+def test_the_base_is_where_equal_kl_begins(tmp_path: pathlib.Path) -> None:
+    write(tmp_path, "soup", 1.0)
+    write(tmp_path, "other", 1.0)
+    file = place(tmp_path, "base", Point((1.0, 0.0), 0.0))
+    file.parent.mkdir()
+    nothing = numpy.zeros((8, 1))
+    Scores(numpy.full((8, 1, 2), 0.25), numpy.zeros((8, 1, 0)), nothing, nothing, nothing).save(file)
+    lines = list(seeds.table([tmp_path], ["soup", "other"], "simplex:2", beta=0.1, resamples=5, oracle=None))
+    assert lines[0].endswith("the base (0.25, 0.25).")
 
 
 def test_a_strength_that_was_not_measured_is_no_method(tmp_path: pathlib.Path) -> None:

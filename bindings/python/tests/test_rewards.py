@@ -104,6 +104,19 @@ def test_answers_that_are_not_one_finite_number_each_are_refused(tmp_path: pathl
         rewards.load({"reward": "bad.py:f"}, tmp_path)(["p", "p"], ["a", "b"])
 
 
+@pytest.mark.parametrize("answer", ["None", "1.0", "['a', 'b']", "[None, None]"])
+def test_answers_that_are_no_list_of_numbers_are_refused(tmp_path: pathlib.Path, answer: str) -> None:
+    (tmp_path / "bad.py").write_text(f"def f(prompts, completions):\n    return {answer}\n")
+    with pytest.raises(bonesoup.BoneSoupError, match="bad.py:f must give a list of numbers"):
+        rewards.load({"reward": "bad.py:f"}, tmp_path)(["p", "p"], ["a", "b"])
+
+
+def test_a_reward_file_that_is_not_python_is_refused_by_line(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "bad.py").write_text("\ndef (\n")
+    with pytest.raises(bonesoup.BoneSoupError, match=r"bad.py, line 2: "):
+        rewards.load({"reward": "bad.py:f"}, tmp_path)
+
+
 def test_norm_and_mix_are_linear_within_the_bound() -> None:
     norm = rewards.Norm.of("r", [1.0, 3.0], clip=2.0)
     assert (norm.mean, norm.std) == (2.0, 1.0)

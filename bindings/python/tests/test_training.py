@@ -15,7 +15,7 @@ import bonesoup
 from bonesoup import rewards
 from bonesoup.cli import main
 from bonesoup.rewards import Norm
-from bonesoup.train import log, manifest, matrix, norms, plan, processes, prompts, report, soup, warning_signs
+from bonesoup.train import digests, log, manifest, matrix, norms, plan, processes, prompts, report, soup, warning_signs
 from bonesoup.train.continuing import continue_from
 from bonesoup.train.project import Project
 from bonesoup.train.sampling import Samples
@@ -193,6 +193,76 @@ def test_plan_that_differs_is_refused(project: Project, change: Any, words: str)
     plan.check(file, _plan(project.changed(training={"batch": 4})))
     with pytest.raises(bonesoup.BoneSoupError, match=words):
         plan.check(file, change(project))
+
+
+def test_digest_is_of_what_a_model_computes_wherever_it_is(tmp_path: pathlib.Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "far" / "two"
+    for folder in (one, two):
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(bytes(3 << 20))
+        (folder / "config.json").write_text(json.dumps({"hidden_size": 8, "_name_or_path": str(folder)}))
+    same = digests.of_model(one)
+    assert digests.of_model(two) == same
+    (two / "README.md").write_text("Words.")
+    assert digests.of_model(two) == same
+    (two / "config.json").write_text(json.dumps({"hidden_size": 9}))
+    assert digests.of_model(two) != same
+    with open(one / "model.safetensors", "r+b") as file:
+        file.seek(3 << 19)
+        file.write(b"1")
+    assert digests.of_model(one) != same
+    (one / "config.json").write_text("{")
+    with pytest.raises(bonesoup.BoneSoupError, match="config.json is not JSON"):
+        digests.of_model(one)
+
+
+def test_digest_of_a_large_file_reads_pieces_all_over_it(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "model.safetensors"
+    size = (200 << 20) + 5
+    found = set()
+    for changed in (None, 0, size // 2, size - 1):
+        with open(file, "wb") as stream:
+            stream.truncate(size)
+            if changed is not None:
+                # What training leaves: changes everywhere; here in every fourth MiB of one half, or at an end.
+                for place in range(changed, min(size, changed + size // 2), 4 << 20):
+                    stream.seek(place)
+                    stream.write(b"1")
+        found.add(digests.of_file(file))
+    assert len(found) == 4
+
+
+def test_plan_has_the_code_of_rewards_that_are_no_part_of_bonesoup(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = project.path.parent
+    monkeypatch.syspath_prepend(folder)
+    code = "def length(prompts, completions):\n    return [float(len(text)) for text in completions]\n"
+    (folder / "by_file.py").write_text(code)
+    (folder / "by_module.py").write_text(code)
+    (folder / "elsewhere.py").write_text("from by_module import length\n")
+    names = ("by_file.py:length", "by_module:length", "elsewhere:length", "brief")
+    objectives = tuple(Objective(f"o{place}", name) for place, name in enumerate(names))
+    changed = dataclasses.replace(project, objectives=objectives, matrix={"rule": "identity"})
+
+    def codes() -> list[str | None]:
+        row = [0.25] * 4
+        made = plan.make(changed, row, [Norm(0.0, 1.0)] * 4)
+        return [entry["code"] for entry in made["objectives"].values()]
+
+    before = codes()
+    assert before[0] == before[1] == before[2] and before[3] is None
+    (folder / "by_file.py").write_text(code + "\n")
+    (folder / "by_module.py").write_text(code + "\n\n")
+    after = codes()
+    assert len({before[0], *after[:2]}) == 3 and after[1] == after[2]
+
+
+@pytest.mark.parametrize(("content", "words"), [(b"", "no prompts"), (b"\xff\xfe", "is not UTF-8: .* at byte 0")])
+def test_prompts_to_test_on_are_read_before_anything_is_sampled(project: Project, content: bytes, words: str) -> None:
+    project.prompts.test.write_bytes(content)  # type: ignore[union-attr]
+    with pytest.raises(bonesoup.BoneSoupError, match=f"test.txt.*{words}"):
+        prepare(project)
 
 
 def _other_prompts(project: Project) -> Project:

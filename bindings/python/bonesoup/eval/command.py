@@ -13,7 +13,7 @@ from bonesoup.errors import Status, error
 from bonesoup.eval import evaluation, facts
 from bonesoup.eval.collect import BASE
 from bonesoup.eval.front import manifest, store
-from bonesoup.eval.methods import Blended, Method, folders, make
+from bonesoup.eval.methods import Blended, Method, make, parts
 from bonesoup.eval.preferences import Preference, read
 from bonesoup.eval.solving import unguarded
 from bonesoup.eval.sweep import sweep
@@ -65,11 +65,11 @@ def _check(options: argparse.Namespace, project: Project, soup: Soup, task: Task
     own = contents.soup(Path(options.soup))
     facts.same_method(folder / BASE, {"method": BASE, "soups": [own]})
     for method, text in zip(methods, ["soup", *options.against]):
-        soups = folders(text) if text != "soup" else []
+        soups, argument = parts(text)
         about = {
             "method": text.partition(":")[0],
-            "argument": text.partition(":")[2] if soups is None else "",
-            "soups": [contents.soup(each) for each in soups or ()] or [own],
+            "argument": argument,
+            "soups": [contents.soup(each) for each in soups] or [own],
             "kind": options.kind if isinstance(method, Blended) else "",
         }
         facts.same_method(folder / method.name, about)

@@ -11,6 +11,8 @@ from typing import Any
 
 from bonesoup.errors import Status, error
 from bonesoup.eval.task import Task
+from bonesoup.rewards import source
+from bonesoup.train import digests
 from bonesoup.train.project import Project
 
 # Of a soup.json what texts depend on beside the weights; eval, guard and hosts change the rest.
@@ -19,7 +21,7 @@ _SOUP_FILES = ("soup.json", "front.json", "calibration.json")
 
 
 class Contents:
-    """SHA-256 of soups by their files' content, each file read once."""
+    """Digests of soups by their files' content, each file read once."""
 
     def __init__(self) -> None:
         self._known: dict[Path, str] = {}
@@ -44,11 +46,7 @@ class Contents:
         """Return the digest of a file."""
         place = file.resolve()
         if place not in self._known:
-            found = hashlib.sha256()
-            with place.open("rb") as stream:
-                while part := stream.read(1 << 20):
-                    found.update(part)
-            self._known[place] = found.hexdigest()
+            self._known[place] = digests.of_file(place)
         return self._known[place]
 
 
@@ -80,9 +78,9 @@ def of_task(task: Task, project: Project, contents: Contents) -> dict[str, Any]:
 
 
 def _code(reward: str, project: Project, contents: Contents) -> str | None:
-    """The digest of the file that a reward FILE.py:NAME is in."""
-    file = project.path.parent / reward.rpartition(":")[0]
-    return contents.file(file) if ":" in reward and file.is_file() else None
+    """The digest of the file that a reward is in, which is not bonesoup's own."""
+    file = source(reward, project.path.parent)
+    return None if file is None else contents.file(file)
 
 
 def _digest(content: Any) -> str:

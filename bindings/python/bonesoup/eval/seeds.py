@@ -85,7 +85,10 @@ def table(
     mean_beyond = {name: sum(out[name] for out in beyond) / len(beyond) for name in beyond[0]}
     whole = summary(over_seeds(runs), mean_beyond)
     point = ", ".join(f"{value:.2f}" for value in reference)
-    yield f"{len(grid)} preferences, {weights.shape[1]} prompts, {len(folders)} training seed(s), reference ({point})."
+    yield (
+        f"{len(grid)} preferences, {weights.shape[1]} prompts, {len(folders)} training seed(s), reference ({point}), "
+        f"{_base_words(seeds)}."
+    )
     for key, words in (("own", "As they are"), ("equal_kl", f"At the KL of {names[0]}, preference by preference")):
         yield ""
         yield f"**{words}**"
@@ -108,6 +111,14 @@ def table(
         for name in names:
             share = interval(found[name]["own"]["j"] / found[str(oracle)]["own"]["j"])
             yield f"J of {name}: {share.value:.1%} [{share.low:.1%}, {share.high:.1%}] of {oracle}'s.  "
+
+
+def _base_words(seeds: Sequence[Sequence[Measured]]) -> str:
+    """Say where the ways to equal KL begin; folders from before the base was measured begin at what its norm says."""
+    base = seeds[0][0].base
+    if base is None:
+        return "the base not measured, taken as 0"
+    return f"the base ({', '.join(f'{value:.2f}' for value in base.mean(axis=0))})"
 
 
 def _objectives(folder: Path, name: str) -> int:

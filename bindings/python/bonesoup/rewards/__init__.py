@@ -7,7 +7,7 @@ from bonesoup.rewards import text as _text
 from bonesoup.rewards.classifier import Classifier
 from bonesoup.rewards.endpoint import Endpoint
 from bonesoup.rewards.normalisation import Norm, mix
-from bonesoup.rewards.registry import LoadedReward, load, names, per_text, register
+from bonesoup.rewards.registry import LoadedReward, load, names, per_text, register, source
 from bonesoup.rewards.reward import Reward, Row, RowReward
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "names",
     "per_text",
     "register",
+    "source",
 ]
 
 # Imported for what they register.

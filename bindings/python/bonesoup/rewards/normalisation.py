@@ -35,7 +35,8 @@ class Norm:
         if not std > 0:
             raise error(
                 Status.INVALID_ARGUMENT,
-                f"reward {name} is {mean:g} for all of the base's {len(scores)} samples; there is nothing to learn",
+                f"reward {name} is {mean:g} for all of the base's {len(scores)} samples; there is nothing to learn, so "
+                "reward what the base does at least now and then",
             )
         return Norm(mean, std, clip)
 

@@ -76,7 +76,12 @@ class LoadedReward:
         further: dict[str, Any] = {}
         if self._takes_rows:
             further["rows"] = rows if rows is not None else [{}] * len(completions)
-        scores = [float(score) for score in self._call(prompts, completions, **further)]
+        given = self._call(prompts, completions, **further)
+        try:
+            scores = [float(score) for score in given]
+        except (TypeError, ValueError) as failure:
+            message = f"reward {self.name} must give a list of numbers, one per completion: {failure}"
+            raise error(Status.INVALID_ARGUMENT, message) from None
         if len(scores) != len(completions):
             message = f"reward {self.name} gave {len(scores)} numbers for {len(completions)} completions"
             raise error(Status.MISMATCH, message)
@@ -101,6 +106,22 @@ def load(spec: Mapping[str, Any], folder: Path | None = None) -> RowReward:
     if not isinstance(name, str) or not isinstance(parameters, Mapping):
         raise error(Status.INVALID_ARGUMENT, "an objective needs a reward's name, and parameters by name")
     return LoadedReward(name, _target(name, folder or Path()), parameters)
+
+
+def source(name: str, folder: Path | None = None) -> Path | None:
+    """Return the file that a reward's code is in; None for bonesoup's own, and for code that is no Python file."""
+    place, colon, _ = name.rpartition(":")
+    if not colon:
+        return None
+    if place.endswith(".py"):
+        return (folder or Path()) / place
+    target = inspect.unwrap(_target(name, folder or Path()))
+    try:
+        file = inspect.getsourcefile(target)
+    except TypeError:
+        # An instance, or a built-in.
+        file = getattr(sys.modules[place], "__file__", None)
+    return Path(file) if file is not None and Path(file).is_file() else None
 
 
 def _target(name: str, folder: Path) -> Callable[..., Any]:
@@ -139,6 +160,9 @@ def _file(path: Path) -> Any:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except SyntaxError as failure:
+        del sys.modules[name]
+        raise error(Status.MALFORMED, f"reward file {path}, line {failure.lineno}: {failure.msg}") from None
     except BaseException:
         del sys.modules[name]
         raise

@@ -6,19 +6,18 @@ A run that was killed goes on, and one that is there counts, only where it is of
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bonesoup.errors import Status, error
-from bonesoup.rewards import Norm
+from bonesoup.rewards import Norm, source
+from bonesoup.train import digests
 from bonesoup.train.project import Project
 
 # How many samples pass at once changes nothing but rounding; what the norm's samples gave stands in the norms.
 _NOT_PLANNED = ("batch", "norm_samples")
-_END = 1 << 20
 
 
 def make(project: Project, mix: Sequence[float], norms: Sequence[Norm], start: Path | None = None) -> dict[str, Any]:
@@ -32,15 +31,16 @@ def make(project: Project, mix: Sequence[float], norms: Sequence[Norm], start: P
                 "mix": round(share, 12),
                 "reward": objective.reward,
                 "parameters": dict(objective.parameters),
+                "code": _code(objective.reward, project.path.parent),
                 "norm": norm.as_json(),
             }
             for objective, share, norm in zip(project.objectives, mix, norms)
         },
         "training": {key: value for key, value in training.items() if key not in _NOT_PLANNED},
         "adapter": None if project.adapter is None or start is not None else dataclasses.asdict(project.adapter),
-        "base": _weights(base) if base.is_dir() else project.base,
-        "start": None if start is None else _weights(start),
-        "prompts": _digest(json.dumps([prompts.texts, prompts.rows], default=str).encode()),
+        "base": digests.of_model(base) if base.is_dir() else project.base,
+        "start": None if start is None else digests.of_model(start),
+        "prompts": digests.of_text(json.dumps([prompts.texts, prompts.rows], default=str).encode()),
     }
     plan: dict[str, Any] = json.loads(json.dumps(content, default=str))
     return plan
@@ -79,20 +79,6 @@ def _flat(content: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, An
             yield place + key, value
 
 
-def _weights(folder: Path) -> str:
-    """Return a digest of a model's weights by names, sizes, beginnings and ends: it does not depend on their place, and
-    large files are not read in full."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        if file.suffix in (".safetensors", ".bin"):
-            size = file.stat().st_size
-            digest.update(f"{file.name} {size} ".encode())
-            with open(file, "rb") as stream:
-                digest.update(stream.read(_END))
-                stream.seek(max(0, size - _END))
-                digest.update(stream.read(_END))
-    return f"sha256:{digest.hexdigest()}"
-
-
-def _digest(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+def _code(reward: str, folder: Path) -> str | None:
+    file = source(reward, folder)
+    return None if file is None else digests.of_file(file)

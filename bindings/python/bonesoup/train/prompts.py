@@ -28,7 +28,10 @@ class Prompts:
 
 def read(path: Path) -> Prompts:
     """Read one prompt per line, or `.json` (a list) or `.jsonl` of texts or of objects with "prompt"."""
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as failure:
+        raise error(Status.MALFORMED, f"{path} is not UTF-8: {failure.reason} at byte {failure.start}") from None
     try:
         if path.suffix == ".json":
             items = json.loads(text)

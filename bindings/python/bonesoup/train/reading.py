@@ -22,7 +22,7 @@ def read_yaml(path: Path) -> object:
     with open(path, encoding="utf-8") as file:
         try:
             return yaml.safe_load(file)
-        except yaml.YAMLError as failure:
+        except (yaml.YAMLError, UnicodeDecodeError) as failure:
             raise error(Status.MALFORMED, f"{path} is not YAML: {' '.join(str(failure).split())}") from None
 
 

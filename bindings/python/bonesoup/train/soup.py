@@ -64,6 +64,9 @@ def prepare(project: Project, file: Path | None = None, *, again: bool = False) 
     They are `file`'s, else those in `rewards.json`, else measured on the base's own samples; `again` measures anew as
     long as nothing is trained. With the measuring comes `report.json`: what can be told before any training.
     """
+    for part in ("validation", "test"):
+        # What is wrong with them is better known now than when all is trained.
+        project.read_prompts(part)
     kept = _begun(project) and (project.output / "rewards.json").exists()
     found = norm_files.read(project, file) if kept or file is not None or not again else None
     if kept:

@@ -55,9 +55,10 @@ def jobs(seeds: list[int], beta: float) -> Iterator[Job]:
                 name = "-".join(f"{share:.2g}" for share in preference)
                 yield Job(f"seed-{seed}/morlhf-{name}", seed, [list(preference)])
     # How a third objective is added to a soup of two.
-    two = f"seed-{seeds[0]}/two-{beta:g}"
-    yield Job(two, seeds[0], bone, objectives=2)
-    yield Job(f"seed-{seeds[0]}/added-{beta:g}", seeds[0], bone, add_to=two)
+    for seed in seeds:
+        two = f"seed-{seed}/two-{beta:g}"
+        yield Job(two, seed, bone, objectives=2)
+        yield Job(f"seed-{seed}/added-{beta:g}", seed, bone, add_to=two)
 
 
 def choose(project: Project, out: Path, seed: int, norms: Path) -> float:

@@ -14,7 +14,8 @@ from bonesoup.eval.methods.logits import LogitMix
 from bonesoup.eval.methods.method import Method, Point
 from bonesoup.eval.preferences import Preference
 from bonesoup.eval.solving import unguarded
-from bonesoup.options import Format
+from bonesoup.merging import require_method
+from bonesoup.options import Format, MethodChoice, Setting
 from bonesoup.soup import Soup
 
 __all__ = [
@@ -28,8 +29,8 @@ __all__ = [
     "Prompted",
     "Trained",
     "Uniform",
-    "folders",
     "make",
+    "parts",
 ]
 
 # Makes a method of the soup that is evaluated, what stands after the colon, and the strengths.
@@ -74,6 +75,24 @@ def _trained(own: Soup, pattern: str, strengths: Sequence[float]) -> Method:
     return Trained("morlhf", {mix: _soup(own, folder) for mix, folder in folders.items()}, strengths)
 
 
+def _merged(own: Soup, text: str, strengths: Sequence[float]) -> Method:
+    asked, _, folder = text.partition(":")
+    name, *settings = asked.split(",")
+    require_method(name)
+    chosen = MethodChoice(name, tuple(_setting(text, setting) for setting in settings), seed=1)
+    # A comma parts names where they are listed.
+    label = "-".join(["merge", name, *settings, *([Path(folder).name] if folder else [])])
+    return Merged(label, _soup(own, folder), chosen, strengths)
+
+
+def _setting(text: str, setting: str) -> Setting:
+    name, _, value = setting.partition("=")
+    try:
+        return Setting(name.strip(), float(value))
+    except ValueError:
+        raise error(Status.INVALID_ARGUMENT, f"merge:{text}: {setting} is not PARAMETER=NUMBER") from None
+
+
 METHODS: dict[str, tuple[Maker, str]] = {
     "rewarded-soup": (_rewarded, "rewarded-soup:FOLDER, a soup whose matrix is the identity"),
     "soup": (
@@ -84,8 +103,8 @@ METHODS: dict[str, tuple[Maker, str]] = {
     ),
     "uniform": (lambda own, folder, strengths: Uniform("uniform", _soup(own, folder), strengths), "uniform[:FOLDER]"),
     "merge": (
-        lambda own, method, strengths: Merged(f"merge-{method}", own, method, strengths),
-        "merge:METHOD, as ties, dare_ties; bonesoup methods lists them",
+        _merged,
+        "merge:METHOD[,PARAMETER=NUMBER…][:FOLDER], as merge:ties,density=.5; bonesoup methods lists them",
     ),
     "logits": (
         lambda own, folder, strengths: LogitMix("logits", _soup(own, folder), strengths),
@@ -100,14 +119,17 @@ METHODS: dict[str, tuple[Maker, str]] = {
 }
 
 
-def folders(text: str) -> list[Path] | None:
-    """Return the soups that the argument of NAME:ARGUMENT names; None where it is no folder."""
+def parts(text: str) -> tuple[list[Path], str]:
+    """Return the soups that the argument of NAME:ARGUMENT names, and what else it says."""
     name, _, argument = text.partition(":")
     if name == "morlhf":
-        return [Path(folder) for folder in _trainings(argument).values()]
+        return [Path(folder) for folder in _trainings(argument).values()], ""
     if name in ("rewarded-soup", "soup", "uniform", "logits"):
-        return [Path(argument)] if argument else []
-    return None
+        return ([Path(argument)] if argument else []), ""
+    if name == "merge":
+        method, _, folder = argument.partition(":")
+        return ([Path(folder)] if folder else []), method
+    return [], argument
 
 
 def make(text: str, own: Soup, strengths: Sequence[float]) -> Method:

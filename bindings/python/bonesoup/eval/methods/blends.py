@@ -85,9 +85,10 @@ class Uniform(Blended):
 class Merged(Blended):
     """The soup's λ as the weights of a non-linear merge method, folded."""
 
-    def __init__(self, name: str, soup: Soup, method: str, strengths: Sequence[float] = (1.0,)) -> None:
-        super().__init__(name, soup, strengths, f"the soup's λ as the weights of the merge method {method}, folded")
-        self._method = MethodChoice(method, seed=1)
+    def __init__(self, name: str, soup: Soup, method: MethodChoice, strengths: Sequence[float] = (1.0,)) -> None:
+        words = ", ".join([method.name, *(f"{setting.name} {setting.value}" for setting in method.settings)])
+        super().__init__(name, soup, strengths, f"the soup's λ as the weights of the merge method {words}, folded")
+        self._method = method
 
     def blend(self, point: Point) -> Blend:
         """Fold it."""
