@@ -134,6 +134,12 @@ BSK_INLINE bsk_u32x16 bsk_join_bytes(bsk_i32x16 a, bsk_i32x16 b, bsk_i32x16 c, b
   return (bsk_u32x16)(a | (b << 8) | (c << 16) | (d << 24));
 }
 
+// 32 bytes: the low byte of each lane of a and of b in turn, 128 added to both.
+BSK_INLINE void bsk_store_byte_pairs(void *p, bsk_i32x16 a, bsk_i32x16 b) {
+  bsk_u16x16 pairs = __builtin_convertvector((((bsk_u32x16)a & 0xffu) | ((bsk_u32x16)b << 8)) ^ 0x8080u, bsk_u16x16);
+  __builtin_memcpy(p, &pairs, sizeof pairs);
+}
+
 // Per lane the number of the greater magnitude, a where they are equal; of NaN and others NaN.
 BSK_INLINE bsk_f32x16 bsk_farther_from_zero(bsk_f32x16 a, bsk_f32x16 b) {
   bsk_i32x16 mask = (bsk_i32x16)((bsk_u32x16)b & 0x7fffffffu) > (bsk_i32x16)((bsk_u32x16)a & 0x7fffffffu);

@@ -1,0 +1,86 @@
+import CIntrinsics
+
+/// 16 of the lanes of [k/2][lanes][2] of bf16.
+@inline(__always)
+func packPairs<Source: Format>(
+  _ source: RowSums<Source>, _ count: Int, _ lanes: Int, _ streams: Bool, _ out: UnsafeMutableRawPointer
+) {
+  withUnsafeTemporaryAllocation(byteCount: 2048, alignment: 64) { scratch in
+    guard let narrowed = scratch.baseAddress else { return }
+    let turned = narrowed + 1024
+    var column = 0
+    if Source.code == FormatCode.bf16, source.termCount > 0 {
+      column = source.columns & ~31
+      switch source.termCount {
+      case 1 where source.isPlain: column = 0
+      case 2: sumPairs(TwoTerms.self, source, count, lanes, streams, narrowed, out)
+      case 3: sumPairs(ThreeTerms.self, source, count, lanes, streams, narrowed, out)
+      case 4: sumPairs(FourTerms.self, source, count, lanes, streams, narrowed, out)
+      default: sumPairs(AnyTerms.self, source, count, lanes, streams, narrowed, out)
+      }
+    }
+    while column < source.columns {
+      let columns = min(source.columns &- column, 32)
+      let target = out + 2 &* lanes &* column
+      if columns == 32, Source.code == FormatCode.bf16, let plain = source.plain(column) {
+        source.prefetch(column, bytes: 64)
+        turnPairs(plain.rows, plain.stride, count, lanes, streams, target)
+        column &+= 32
+        continue
+      }
+      var row = 0
+      while row < count {
+        let low = source.load(row, column, min(columns, 16))
+        let high = columns > 16 ? source.load(row, column &+ 16, columns &- 16) : bsk_splat(0)
+        bsk_store_u16(narrowed + 64 &* row, bsk_to_bf16(low))
+        bsk_store_u16(narrowed + 64 &* row + 32, bsk_to_bf16(high))
+        row &+= 1
+      }
+      if columns == 32 {
+        turnPairs(narrowed, 64, count, lanes, streams, target)
+      } else {
+        bsk_transpose_u32(narrowed, 64, count, turned, 64, false)
+        var pair = 0
+        while 2 &* pair < columns {
+          bsk_store_u32(target + 4 &* lanes &* pair, bsk_load_u32(turned + 64 &* pair))
+          pair &+= 1
+        }
+      }
+      column &+= 32
+    }
+  }
+}
+
+/// All whole blocks of 32 columns of a sum of matrices of bf16; `narrowed` has 1024 bytes.
+@inline(__always)
+private func sumPairs<Count: TermCount, Source: Format>(
+  _: Count.Type, _ source: RowSums<Source>, _ count: Int, _ lanes: Int, _ streams: Bool,
+  _ narrowed: UnsafeMutableRawPointer, _ out: UnsafeMutableRawPointer
+) {
+  let sums = PairSums<Count>(source.terms, source.termCount)
+  var column = 0
+  while column &+ 32 <= source.columns {
+    let ahead = source.ahead(column)
+    let place = source.start &+ 2 &* column
+    var row = 0
+    while row < count {
+      let pairs = sums.load(place &+ row &* source.stride, ahead: ahead)
+      bsk_store_u32(narrowed + 64 &* row, bsk_to_bf16_pairs(pairs.first, pairs.second))
+      row &+= 1
+    }
+    turnPairs(narrowed, 64, count, lanes, streams, out + 2 &* lanes &* column)
+    column &+= 32
+  }
+}
+
+/// 16 rows of 16 pairs, `stride` bytes apart, to their lanes.
+@inline(__always)
+private func turnPairs(
+  _ rows: UnsafeRawPointer, _ stride: Int, _ count: Int, _ lanes: Int, _ streams: Bool, _ out: UnsafeMutableRawPointer
+) {
+  if streams {
+    bsk_transpose_u32(rows, stride, count, out, 4 &* lanes, true)
+  } else {
+    bsk_transpose_u32(rows, stride, count, out, 4 &* lanes, false)
+  }
+}
