@@ -28,6 +28,25 @@ public struct Workers: Sendable {
     }
   }
 
+  /// Calls `body(pieces, slot)` for runs of pieces that follow each other: long ones first, of `least` pieces at the end,
+  /// so that the threads end together.
+  public func runTapering(least: Int, monitor: Monitor, _ body: (Range<Int>, Int) -> Void) {
+    let next = Atomic<Int>(0)
+    pool.run(parts: min(slotCount, (count + least - 1) / least)) { slot in
+      var start = next.load(ordering: .relaxed)
+      while start < count, !monitor.isCancelled {
+        let end = min(count, start + max(least, (count - start) / (2 * slotCount)))
+        let (isMine, now) = next.compareExchange(expected: start, desired: end, ordering: .relaxed)
+        if isMine {
+          body(start..<end, slot)
+          start = next.load(ordering: .relaxed)
+        } else {
+          start = now
+        }
+      }
+    }
+  }
+
   /// The same for work that can fail; throws the first failure, and `.cancelled` after a cancel.
   public func runThrowing(
     monitor: Monitor, _ body: (Int, Int) throws(BoneSoupError) -> Void

@@ -14,6 +14,9 @@ struct ProjectionRunner {
   /// Below this many multiplications a dispatch costs more than it saves.
   private static let smallWork = 1 << 15
 
+  /// Multiplications that a thread takes at least: a few microseconds.
+  private static let leastWork = 1 << 19
+
   /// Room that a thread needs for products of matrices with so many columns: a panel made of rows, and one widened.
   static func scratchBytes(columns: Int) -> Int { 2 * Kernels.panelRows * 4 * columns }
 
@@ -61,22 +64,23 @@ struct ProjectionRunner {
       for panel in 0..<panels { compute(panel..<panel + 1, 0..<groups.count, scratch) }
       return
     }
-    // A slice of the groups is computed alone only where nothing is packed on the way.
-    let slices = panels < pool.threadCount * 8 && isPlaced ? min(groups.count, pool.threadCount * 4) : 1
+    // Few panels are cut into slices of the groups, where nothing is packed on the way: also those that many groups pass,
+    // so that no thread is left with a long piece at the end.
+    let most = panels < pool.threadCount * 8 ? groups.count : groups.count / 4
+    let slices = isPlaced ? max(1, min(most, pool.threadCount * 32 / panels)) : 1
     let units = panels * slices
-    // Eight chunks a thread even out the threads.
-    let chunk = max(1, units / (pool.threadCount * 8))
-    // Few tokens pass a chunk's panels in one go: calls would cost more than they do. Many stay with one while what comes
+    // Few tokens pass many panels in one go: calls would cost more than they do. Many stay with one while what comes
     // of it is in the cache.
-    let together = isPlaced && groups.count == 1 ? chunk : 1
-    Workers(pool: pool, count: (units + chunk - 1) / chunk).run(monitor: monitor) { piece, slot in
-      for unit in stride(from: piece * chunk, to: min((piece + 1) * chunk, units), by: together) {
+    let isOneGo = isPlaced && groups.count == 1
+    let least = max(1, Self.leastWork * units / work)
+    Workers(pool: pool, count: units).runTapering(least: least, monitor: monitor) { taken, slot in
+      let own = scratch + slot * scratchBytes
+      if isOneGo { return compute(taken, 0..<1, own) }
+      for unit in taken {
         if monitor.isCancelled { return }
         let slice = unit % slices
         let panel = unit / slices
-        compute(
-          panel..<min(panel + together, panels),
-          groups.count * slice / slices..<groups.count * (slice + 1) / slices, scratch + slot * scratchBytes)
+        compute(panel..<panel + 1, groups.count * slice / slices..<groups.count * (slice + 1) / slices, own)
       }
     }
   }
