@@ -5,14 +5,18 @@ extension BlockPanel {
   /// tokens of the group.
   @inline(never)
   static func tile<Width: TileWidth>(
-    _: Width.Type, _ panel: UnsafeRawPointer, _ input: UnsafeRawPointer, _ width: Int, _ k: Int, _ output: TileOutput
+    _: Width.Type, _ panel: UnsafeRawPointer, _ input: UnsafeRawPointer, _ width: Int, _ k: Int, _ ahead: Ahead,
+    _ output: TileOutput
   ) {
     let count = Width.tokens
     var sums = Twelve(bsk_splat(0))
     sums.update(count) { sum, token in sum = output.load(token, 0) }
     var (pair, x) = (panel, input)
     var left = blocks(k)
+    var ahead = ahead
+    let share = ahead.byteCount / max((left &+ 1) >> 1, 1)
     while left > 0 {
+      if count >= 6 { ahead.prefetch(share) }
       let first = pair + 64
       add(&sums, Width.self, first, pair, x, width)
       x += tokenBlockBytes &* width
@@ -51,7 +55,8 @@ extension BlockPanel {
   /// One group of tokens by 16 rows.
   @inline(never)
   static func multiply(
-    _ group: bsk_group, _ panel: UnsafeRawPointer, _ input: UnsafeRawPointer, _ k: Int, _ output: TileOutput
+    _ group: bsk_group, _ panel: UnsafeRawPointer, _ input: UnsafeRawPointer, _ k: Int, _ ahead: Ahead,
+    _ output: TileOutput
   ) {
     let width = Int(group.width)
     let x = input + group.before &* tokenBytes(k)
@@ -60,13 +65,13 @@ extension BlockPanel {
       let taken = min(width &- token, bsk_block_tile())
       let (first, target) = (x + 4 &* token, output.moved(tokens: token))
       switch taken {
-      case 1: if bsk_block_tile() >= 1 { tile(Width1.self, panel, first, width, k, target) }
-      case 2: if bsk_block_tile() >= 2 { tile(Width2.self, panel, first, width, k, target) }
-      case 3: if bsk_block_tile() >= 3 { tile(Width3.self, panel, first, width, k, target) }
-      case 4: if bsk_block_tile() >= 4 { tile(Width4.self, panel, first, width, k, target) }
-      case 6: if bsk_block_tile() >= 6 { tile(Width6.self, panel, first, width, k, target) }
-      case 8: if bsk_block_tile() >= 8 { tile(Width8.self, panel, first, width, k, target) }
-      case 12: if bsk_block_tile() >= 12 { tile(Width12.self, panel, first, width, k, target) }
+      case 1: if bsk_block_tile() >= 1 { tile(Width1.self, panel, first, width, k, ahead, target) }
+      case 2: if bsk_block_tile() >= 2 { tile(Width2.self, panel, first, width, k, ahead, target) }
+      case 3: if bsk_block_tile() >= 3 { tile(Width3.self, panel, first, width, k, ahead, target) }
+      case 4: if bsk_block_tile() >= 4 { tile(Width4.self, panel, first, width, k, ahead, target) }
+      case 6: if bsk_block_tile() >= 6 { tile(Width6.self, panel, first, width, k, ahead, target) }
+      case 8: if bsk_block_tile() >= 8 { tile(Width8.self, panel, first, width, k, ahead, target) }
+      case 12: if bsk_block_tile() >= 12 { tile(Width12.self, panel, first, width, k, ahead, target) }
       default: return
       }
       token &+= taken

@@ -28,14 +28,16 @@ func matmul(
         y: y + token &* ldy + 32 &* panel, stride: ldy,
         start: start.map { $0 + token &* startStride + 32 &* panel }, startStride: startStride,
         tokens: Int(group.count), rows: left)
-      multiply(own, group, output)
+      let ahead = Ahead(
+        of: weights.panels + (panel &+ 1) &* weights.panel_bytes, weights.panel_bytes, group: index, of: groupCount)
+      multiply(own, group, ahead, output)
       if let adapter, index < adaptedGroups {
         let rest = TileOutput(
           y: output.y, stride: ldy, start: UnsafePointer(output.y), startStride: ldy, tokens: output.tokens,
           rows: left)
         var further = adapter.pointee
         further.panels += panel &* further.panel_bytes
-        multiply(further, group, rest)
+        multiply(further, group, Ahead(further.panels, 0), rest)
       }
       index &+= 1
     }
@@ -45,7 +47,7 @@ func matmul(
 
 /// One group of tokens by the first panel of the factor.
 @inline(__always)
-private func multiply(_ factor: bsk_factor, _ group: bsk_group, _ output: TileOutput) {
+private func multiply(_ factor: bsk_factor, _ group: bsk_group, _ ahead: Ahead, _ output: TileOutput) {
   let (panel, x, k) = (factor.panels, factor.input, factor.k)
   switch factor.format {
   case FormatCode.f32: ColumnPanel<F32>.multiply(group, panel, x, k, output)
@@ -56,21 +58,22 @@ private func multiply(_ factor: bsk_factor, _ group: bsk_group, _ output: TileOu
     } else {
       ColumnPanel<BF16>.multiply(group, panel, x, k, output)
     }
-  case FormatCode.q8_0: halves(Q8x32Panel.self, group, factor, output)
-  case FormatCode.q4_0: halves(Q4x32Panel.self, group, factor, output)
-  case FormatCode.q8_128: halves(Q8x128Panel.self, group, factor, output)
+  case FormatCode.q8_0: halves(Q8x32Panel.self, group, factor, ahead, output)
+  case FormatCode.q4_0: halves(Q4x32Panel.self, group, factor, ahead, output)
+  case FormatCode.q8_128: halves(Q8x128Panel.self, group, factor, ahead, output)
   default: return
   }
 }
 
 @inline(__always)
 private func halves<Panel: BlockPanel>(
-  _: Panel.Type, _ group: bsk_group, _ factor: bsk_factor, _ output: TileOutput
+  _: Panel.Type, _ group: bsk_group, _ factor: bsk_factor, _ ahead: Ahead, _ output: TileOutput
 ) {
-  Panel.multiply(group, factor.panels, factor.input, factor.k, output)
-  guard output.rows > 16 else { return }
+  guard output.rows > 16 else { return Panel.multiply(group, factor.panels, factor.input, factor.k, ahead, output) }
+  Panel.multiply(group, factor.panels, factor.input, factor.k, ahead.half(0), output)
   Panel.multiply(
-    group, factor.panels + factor.panel_bytes / 2, factor.input, factor.k, output.moved(rows: 16))
+    group, factor.panels + factor.panel_bytes / 2, factor.input, factor.k, ahead.half(1),
+    output.moved(rows: 16))
 }
 
 /// Where the factor's weights are to be widened, makes its first panel one of f32 in `scratch`. The same sums, bit for bit.
