@@ -72,9 +72,8 @@ struct Step {
     let headSize = config.headSize
     let queryWidth = config.headCount * headSize
     let keyValueWidth = config.keyValueHeadCount * headSize
-    norm(layer.inputNorm)
     project(
-      input: work.normed, width: hidden,
+      input: work.normed, norm: layer.inputNorm, width: hidden,
       [
         target(layer.query, index, .query, work.query, queryWidth),
         target(layer.key, index, .key, work.key, keyValueWidth),
@@ -105,9 +104,8 @@ struct Step {
   func feedForward(_ index: Int) {
     let layer = weights.layers[index]
     let width = config.intermediateSize
-    norm(layer.postAttentionNorm)
     project(
-      input: work.normed, width: hidden,
+      input: work.normed, norm: layer.postAttentionNorm, width: hidden,
       [
         target(layer.gate, index, .gate, work.gate, width), target(layer.up, index, .up, work.up, width),
       ], layer: index
@@ -177,12 +175,10 @@ struct Step {
     }
   }
 
-  private func norm(_ weight: VectorWeight) {
-    eachRow { row in
-      kernels.rmsNorm(
-        x: work.stream + row * hidden, weight: weight.pointer, epsilon: config.normEpsilon, count: hidden,
-        y: work.normed + row * hidden)
-    }
+  private func norm(_ row: Int, _ weight: VectorWeight) {
+    kernels.rmsNorm(
+      x: work.stream + row * hidden, weight: weight.pointer, epsilon: config.normEpsilon, count: hidden,
+      y: work.normed + row * hidden)
   }
 
   private func normHeads(_ heads: UnsafeMutablePointer<Float>, _ count: Int, _ weight: VectorWeight?) {
@@ -209,27 +205,28 @@ struct Step {
   }
 
   private func project(
-    input: UnsafePointer<Float>, width: Int, _ targets: [Target], layer: Int, accumulates: Bool = false,
-    then: ((Range<Int>, Range<Int>) -> Void)? = nil
+    input: UnsafePointer<Float>, norm: VectorWeight? = nil, width: Int, _ targets: [Target], layer: Int,
+    accumulates: Bool = false, then: ((Range<Int>, Range<Int>) -> Void)? = nil
   ) {
     project(
-      input: input, width: width, targets, layer: layer, rows: nil, groups: groups, liveGroups: liveGroups,
+      input: input, norm: norm, width: width, targets, layer: layer, rows: nil, groups: groups, liveGroups: liveGroups,
       accumulates: accumulates, then: then)
   }
 
   /// Linear layers over one input: W·x, and for live rows U·(g ∘ (D·x)) on top.
   ///
   /// - Parameters:
+  ///   - norm: makes the input, `work.normed`, of the stream.
   ///   - indices: which rows these are; nil: all.
   ///   - liveGroups: those of `groups` whose rows are live.
   ///   - then: see `ProjectionRunner.run`.
   private func project(
-    input: UnsafePointer<Float>, width: Int, _ targets: [Target], layer: Int?, rows indices: [Int]?,
-    groups: TokenGroups, liveGroups: TokenGroups, accumulates: Bool = false,
+    input: UnsafePointer<Float>, norm: VectorWeight? = nil, width: Int, _ targets: [Target], layer: Int?,
+    rows indices: [Int]?, groups: TokenGroups, liveGroups: TokenGroups, accumulates: Bool = false,
     then: ((Range<Int>, Range<Int>) -> Void)? = nil
   ) {
     guard let format = targets.first?.linear.weight.format else { return }
-    pack(input, width, width, format, groups, into: work.packed)
+    pack(input, norm: norm, width, width, format, groups, into: work.packed)
     let ranks =
       liveGroups.count == 0
       ? nil
@@ -291,15 +288,18 @@ struct Step {
     return results
   }
 
-  /// Packs rows of `input`, `stride` apart, for a product with weights of the format.
+  /// Packs rows of `input`, `stride` apart and made by a norm where one is given, for a product with weights of the format.
   private func pack(
-    _ input: UnsafePointer<Float>, _ stride: Int, _ columns: Int, _ format: WeightFormat, _ groups: TokenGroups,
-    into target: UnsafeMutableRawPointer
+    _ input: UnsafePointer<Float>, norm weight: VectorWeight? = nil, _ stride: Int, _ columns: Int,
+    _ format: WeightFormat, _ groups: TokenGroups, into target: UnsafeMutableRawPointer
   ) {
     func group(_ index: Int) {
+      if let weight {
+        for row in groups.tokens(index) { norm(row, weight) }
+      }
       kernels.packInput(format, x: input, ldx: stride, columns: columns, groups: groups, index: index, into: target)
     }
-    if groups.places * columns < 1 << 14 {
+    if groups.places * columns < 1 << 13 {
       for index in 0..<groups.count { group(index) }
     } else {
       engine.pool.run(parts: groups.count, group)
