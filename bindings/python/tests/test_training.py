@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import pathlib
 import re
+import shutil
 import types
 from typing import Any
 
@@ -15,7 +17,20 @@ import bonesoup
 from bonesoup import rewards
 from bonesoup.cli import main
 from bonesoup.rewards import Norm
-from bonesoup.train import digests, log, manifest, matrix, norms, plan, processes, prompts, report, soup, warning_signs
+from bonesoup.train import (
+    backbone,
+    digests,
+    log,
+    manifest,
+    matrix,
+    norms,
+    plan,
+    processes,
+    prompts,
+    report,
+    soup,
+    warning_signs,
+)
 from bonesoup.train.continuing import continue_from
 from bonesoup.train.project import Project
 from bonesoup.train.sampling import Samples
@@ -263,6 +278,24 @@ def test_prompts_to_test_on_are_read_before_anything_is_sampled(project: Project
     project.prompts.test.write_bytes(content)  # type: ignore[union-attr]
     with pytest.raises(bonesoup.BoneSoupError, match=f"test.txt.*{words}"):
         prepare(project)
+
+
+def test_a_full_disk_is_said_and_torn_checkpoints_do_not_count(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for failure in (OSError(errno.ENOSPC, "No space"), RuntimeError("No space left on device (os error 28)")):
+        with pytest.raises(bonesoup.BoneSoupError, match="is full; make room"), backbone._disk(tmp_path):
+            raise failure
+    with pytest.raises(RuntimeError, match="another"), backbone._disk(tmp_path):
+        raise RuntimeError("another")
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: types.SimpleNamespace(free=0))
+    with pytest.raises(bonesoup.BoneSoupError, match="is full; make room"), backbone._disk(tmp_path):
+        raise RuntimeError("unexpected pos 28224 vs 28112")
+    for number, state in ((1, "{}"), (2, "{"), (3, "")):
+        (tmp_path / f"checkpoint-{number}").mkdir()
+        (tmp_path / f"checkpoint-{number}" / "trainer_state.json").write_text(state)
+    (tmp_path / "checkpoint-4").mkdir()
+    assert [path.name for path in backbone._checkpoints(tmp_path)] == ["checkpoint-1"]
 
 
 def _other_prompts(project: Project) -> Project:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import shutil
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +52,19 @@ def train_backbone(
         Scoring(objective.name, reward, norm)
         for objective, reward, norm in zip(project.objectives, project.rewards(), norms)
     ]
-    trainer = _trainer(project, run / "checkpoints", mix, scorings, log, start)
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    with _disk(run), warnings.catch_warnings():
+        # Of names that TRL and transformers will change between them.
+        warnings.simplefilter("ignore", FutureWarning)
+        trainer = _trainer(project, run / "checkpoints", mix, scorings, log, start)
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if trainer.state.global_step != project.training.steps:
         raise error(
             Status.INTERNAL, f"{name} made {trainer.state.global_step} of {project.training.steps} steps; see {run}"
         )
     folder = project.output / "backbones" / name
     unfinished = folder.with_name(f".{name}")
-    trainer.save_model(str(unfinished))
+    with _disk(run):
+        trainer.save_model(str(unfinished))
     if log is None:
         return {}
     _tidy(project, unfinished)
@@ -195,8 +202,30 @@ def config(training: Training, mix: Sequence[float], folder: Path) -> dict[str, 
     }
 
 
+@contextlib.contextmanager
+def _disk(run: Path) -> Iterator[None]:
+    """Say that the disk is full where it is; the libraries that write have an exception each for it."""
+    try:
+        yield
+    except Exception as failure:
+        told = getattr(failure, "errno", None) == errno.ENOSPC or f"os error {errno.ENOSPC}" in str(failure)
+        if told or shutil.disk_usage(run).free < 1 << 20:
+            message = f"the disk of {run} is full; make room, and the same command goes on at the last checkpoint"
+            raise error(Status.IO, message) from None
+        raise
+
+
 def _checkpoints(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
+    """Return those that are whole: the trainer writes its state last."""
+    return [path for path in folder.glob("checkpoint-*") if _is_json(path / "trainer_state.json")]
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _step(checkpoint: Path | None) -> int:

@@ -27,23 +27,23 @@ table() {
   python -m bonesoup.eval.seeds "${folders[@]}" --methods "$methods" --beta-kl 0.1 --preferences simplex:5 "${further[@]}"
 }
 
-merged=(merge:ties,density=.5 merge:dare_ties,density=.5 merge:della,density=.5)
 for seed; do
+  measure "$seed" 1,1.25 "soup:$exp/seed-$seed/added-0.7"
+  measure "$seed" .75,1 merge:ties,density=.5 merge:dare_ties,density=.5
   oracle=()
   [ "$seed" != "$1" ] || oracle=("morlhf:$exp/seed-$seed/morlhf-*")
-  measure "$seed" .5,1,1.25,1.5,2 "rewarded-soup:$exp/seed-$seed/rs" best-of:4 "soup:$exp/seed-$seed/added-0.7" "${oracle[@]}"
+  measure "$seed" .5,1,1.25,1.5,2 "rewarded-soup:$exp/seed-$seed/rs" best-of:4 "${oracle[@]}"
 done
-for seed; do measure "$seed" .75,1,1.25 "${merged[@]}" "merge:ties,density=.5:$exp/seed-$seed/rs"; done
-measure "$1" .5,1,1.25,1.5 "soup:$exp/seed-$1/bone-0.8" uniform prompting
+measure "$1" .5,1,1.25,1.5,2 "soup:$exp/seed-$1/bone-0.8" uniform prompting
 measure "$1" 1,1.5 "logits:$exp/seed-$1/rs"
 
 printf '## Over training seeds\n\n'
 further=(--oracle morlhf)
 table soup,rewarded-soup,rewarded-soup×1.25,best-of-n "$@"
 further=()
-printf '\n## Merged otherwise\n\n'
-table soup,merge-ties-density=.5,merge-dare_ties-density=.5,merge-della-density=.5,merge-ties-density=.5-rs "$@"
 printf '\n## More methods, on the first seed\n\n'
 table soup,bone-0.8,logits,uniform,prompting "$1"
+printf '\n## Merged otherwise\n\n'
+table soup,merge-ties-density=.5,merge-dare_ties-density=.5 "$@"
 printf '\n## A third objective, added\n\n'
 table added-0.7,soup "$@"
