@@ -660,7 +660,7 @@ bsoup_status bsoup_session_generate(bsoup_session *session, const char *prompt, 
                                     const bsoup_generate_options *options, bsoup_generation **generation);
 
 /* ---------------------------------------------------------------------------------------------------------------------
- * 10 Batches: many sessions in one step, each with its own blend. The loop is
+ * 10 Batches: many sessions in one step, each with its own blend. The loop (bsoup_generate_batch has it in one call) is
  *
  *     bsoup_session_append_text(s[i], ...);  bsoup_session_begin(s[i], &how);           for each
  *     while (n > 0) {
@@ -719,6 +719,18 @@ typedef struct bsoup_step {
  * without limits. Where the context is full, or max_tokens is 0, the step finishes and its token is −1. Also: BUSY,
  * NOT_READY (bsoup_decode first), CANCELLED (the hook), INVALID_ARGUMENT (finished: begin another). */
 bsoup_status bsoup_session_next(bsoup_session *session, bsoup_step *step);
+
+/* The loop above in one call: carries the generation of each session (without a bsoup_session_begin: greedy, without limits)
+ * to its end, for texts by the thousand. The same tokens as the loop's, faster where the model is small or the vocabulary
+ * large. Sessions may be more than fit in one step: some run at a time, and memory is taken as they do.
+ *
+ * generations[i] (NULL: not wanted) becomes the new text of session i, as in bsoup_session_generate: free it. NULL stays
+ * where no generation could begin. Where any session is stale, BUSY or NOT_READY, nothing is computed. One that fails ends
+ * with the text so far, and the others go on. Returns the first failure in order. Of the options, max_rows and all_logits
+ * must be 0; progress is the share of sessions that are done. A cancel ends all generations: begin others to go on. Also:
+ * BUSY, NOT_READY, CANCELLED; CANCELLED or INVALID_ARGUMENT of a session as in bsoup_session_next. */
+bsoup_status bsoup_generate_batch(bsoup_session *const *sessions, size_t count, const bsoup_decode_options *options,
+                                  bsoup_generation **generations);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * 11 Inspecting

@@ -1077,32 +1077,43 @@ public:
 
 private:
   friend class Blend;
+  friend Result<void> try_generate_batch(Span<Session *const> sessions, std::vector<Generation> &texts,
+                                         const DecodeOptions &options);
   struct Kept {
     std::shared_ptr<detail::Keep> keep;
     std::shared_ptr<detail::GenerateCall> begun;
   };
+  Generation text(bsoup_generation *handle) const {
+    Generation made(handle, handle_.kept.keep);
+    if (Result<bsoup_generation_info> info = detail::info_of(bsoup_generation_get_info, handle))
+      made.info_ = *info;
+    return made;
+  }
   Session(bsoup_session *handle, Kept kept) noexcept : handle_(handle, std::move(kept)) {}
 
   detail::Handle<bsoup_session, bsoup_session_free, Kept> handle_;
 };
 
-/* bsoup_decode. */
-inline Result<void> try_decode(Span<Session *const> sessions, const DecodeOptions &options = {}) {
+namespace detail {
+
+/* Runs `call` on the handles of sessions, and hands their statuses over. */
+template <class Call>
+Result<void> together(Span<Session *const> sessions, const DecodeOptions &options, const Call &call) {
   std::vector<bsoup_session *> handles;
   handles.reserve(sessions.size());
   for (const Session *session : sessions)
     handles.push_back(session ? session->get() : nullptr);
   std::vector<bsoup_status> statuses(options.statuses ? handles.size() : 0);
-  detail::Watch watch{options.progress, {}};
+  Watch watch{options.progress, {}};
   bsoup_decode_options how;
   bsoup_decode_options_init(&how, sizeof how);
   how.max_rows = options.max_rows;
   how.all_logits = options.all_logits;
   how.statuses = statuses.empty() ? nullptr : statuses.data();
-  how.cancel = detail::handle_of(options.cancel);
+  how.cancel = handle_of(options.cancel);
   how.progress = watch.function();
   how.progress_context = &watch;
-  Result<void> result = detail::result(bsoup_decode(handles.data(), handles.size(), &how));
+  Result<void> result = detail::result(call(handles, how));
   if (options.statuses) {
     options.statuses->clear();
     for (bsoup_status status : statuses)
@@ -1110,6 +1121,32 @@ inline Result<void> try_decode(Span<Session *const> sessions, const DecodeOption
   }
   watch.guard.rethrow();
   return result;
+}
+
+} // namespace detail
+
+/* bsoup_decode. */
+inline Result<void> try_decode(Span<Session *const> sessions, const DecodeOptions &options = {}) {
+  return detail::together(sessions, options, [](std::vector<bsoup_session *> &handles, bsoup_decode_options &how) {
+    return bsoup_decode(handles.data(), handles.size(), &how);
+  });
+}
+
+/* bsoup_generate_batch: `texts` gets one for each session, also on a failure; an empty one where it could not begin. */
+inline Result<void> try_generate_batch(Span<Session *const> sessions, std::vector<Generation> &texts,
+                                       const DecodeOptions &options = {}) {
+  texts.clear();
+  return detail::together(sessions, options, [&](std::vector<bsoup_session *> &handles, bsoup_decode_options &how) {
+    std::vector<bsoup_generation *> made(handles.size());
+    texts.reserve(handles.size());
+    const bsoup_status status = bsoup_generate_batch(handles.data(), handles.size(), &how, made.data());
+    for (std::size_t i = 0; i < made.size(); i++)
+      texts.push_back(made[i] ? sessions[i]->text(made[i]) : Generation());
+    for (const Session *session : sessions)
+      if (session && session->handle_.kept.begun)
+        session->handle_.kept.begun->rethrow();
+    return status;
+  });
 }
 
 inline Result<void> try_decode(Session &session, const DecodeOptions &options = {}) {
@@ -1122,6 +1159,11 @@ inline void decode(Span<Session *const> sessions, const DecodeOptions &options =
   try_decode(sessions, options).value();
 }
 inline void decode(Session &session, const DecodeOptions &options = {}) { try_decode(session, options).value(); }
+inline std::vector<Generation> generate_batch(Span<Session *const> sessions, const DecodeOptions &options = {}) {
+  std::vector<Generation> texts;
+  try_generate_batch(sessions, texts, options).value();
+  return texts;
+}
 #endif
 
 /* ---------------------------------------------------------------------------------------------------------------------

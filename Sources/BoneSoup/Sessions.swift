@@ -191,30 +191,81 @@ public func bsoup_decode(
   _ sessions: UnsafePointer<OpaquePointer?>!, _ count: Int, _ options: UnsafePointer<bsoup_decode_options>!
 ) -> bsoup_status {
   Call.run { (call) throws(BoneSoupError) in
-    guard count <= 1 << 20 else { throw .invalidArgument("\(count) sessions in one decode are too many") }
-    let handles = try Arguments.values(sessions, count, "sessions")
-    let raw = try Structs.read(options, decodeDefaults, "bsoup_decode_options")
-    try Structs.requireZero(raw.reserved, "bsoup_decode_options")
-    let monitor = try call.monitor(raw.cancel, raw.progress, raw.progress_context)
-    var options = Decoding.Options()
-    options.maximumRows = raw.max_rows == 0 ? nil : Int(raw.max_rows)
-    options.keepsAllLogits = try Arguments.flag(raw.all_logits, "all_logits")
-    for index in 0..<handles.count { raw.statuses?[index] = bsoup_status(BSOUP_OK) }
+    let request = try DecodeRequest(sessions, count, options, call)
     let held = HeldSessions()
     defer { held.release() }
+    try request.hold(held, call)
+    try request.tell(Decoding.run(held.sessions, options: request.options, monitor: request.monitor))
+  }
+}
+
+@c @implementation
+public func bsoup_generate_batch(
+  _ sessions: UnsafePointer<OpaquePointer?>!, _ count: Int, _ options: UnsafePointer<bsoup_decode_options>!,
+  _ generations: UnsafeMutablePointer<OpaquePointer?>!
+) -> bsoup_status {
+  Call.run { (call) throws(BoneSoupError) in
+    let request = try DecodeRequest(sessions, count, options, call)
+    for index in 0..<request.handles.count { generations?[index] = nil }
+    guard request.options.maximumRows == nil, !request.options.keepsAllLogits else {
+      throw .invalidArgument("max_rows and all_logits are for bsoup_decode; bsoup_generate_batch takes neither")
+    }
+    let held = HeldSessions()
+    defer { held.release() }
+    try request.hold(held, call)
+    var failures: [BoneSoupError?] = []
+    for (index, outcome) in BatchGeneration.run(held.sessions, monitor: request.monitor).enumerated() {
+      var failure = outcome.failure
+      if let generations, let text = outcome.text {
+        do throws(BoneSoupError) { try Handles.give(text, to: generations + index) } catch {
+          failure = failure ?? error
+        }
+      }
+      failures.append(failure)
+    }
+    try request.tell(failures)
+  }
+}
+
+/// What a decode is asked for.
+private struct DecodeRequest {
+  let handles: UnsafeBufferPointer<OpaquePointer?>
+  let monitor: Monitor
+  var options = Decoding.Options()
+  private let statuses: UnsafeMutablePointer<bsoup_status>?
+
+  init(
+    _ sessions: UnsafePointer<OpaquePointer?>?, _ count: Int, _ pointer: UnsafePointer<bsoup_decode_options>?,
+    _ call: Call
+  ) throws(BoneSoupError) {
+    guard count <= 1 << 20 else { throw .invalidArgument("\(count) sessions in one decode are too many") }
+    handles = try Arguments.values(sessions, count, "sessions")
+    let raw = try Structs.read(pointer, decodeDefaults, "bsoup_decode_options")
+    try Structs.requireZero(raw.reserved, "bsoup_decode_options")
+    monitor = try call.monitor(raw.cancel, raw.progress, raw.progress_context)
+    options.maximumRows = raw.max_rows == 0 ? nil : Int(raw.max_rows)
+    options.keepsAllLogits = try Arguments.flag(raw.all_logits, "all_logits")
+    statuses = raw.statuses
+    for index in 0..<handles.count { statuses?[index] = bsoup_status(BSOUP_OK) }
+  }
+
+  /// Acquires all sessions, or throws, and then nothing is to be computed.
+  func hold(_ held: HeldSessions, _ call: Call) throws(BoneSoupError) {
     for (index, handle) in handles.enumerated() {
       do throws(BoneSoupError) {
         try held.add(handle, call)
       } catch {
-        // Nothing is computed for the others either.
-        for other in 0..<handles.count { raw.statuses?[other] = bsoup_status(BSOUP_NOT_READY) }
-        raw.statuses?[index] = error.status
+        for other in 0..<handles.count { statuses?[other] = bsoup_status(BSOUP_NOT_READY) }
+        statuses?[index] = error.status
         throw error
       }
     }
-    let failures = Decoding.run(held.sessions, options: options, monitor: monitor)
+  }
+
+  /// Tells what became of each session, and throws the first failure in order.
+  func tell(_ failures: [BoneSoupError?]) throws(BoneSoupError) {
     for (index, failure) in failures.enumerated() {
-      if let failure { raw.statuses?[index] = failure.status }
+      if let failure { statuses?[index] = failure.status }
     }
     if let failure = failures.compactMap({ $0 }).first { throw failure }
   }

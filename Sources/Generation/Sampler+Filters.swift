@@ -1,3 +1,4 @@
+import Kernels
 import Platform
 
 /// Temperature, top-k, top-p, min-p and the draw. Candidates stay in ascending order of their tokens, so that sums and the
@@ -115,5 +116,23 @@ extension Sampler {
       if reached > target { break }
     }
     return Int(tokens[last])
+  }
+
+  /// The same of all tokens, from what `Kernels.weigh` made of them.
+  func drawFromAll(_ options: SamplingOptions, _ step: UInt64) -> Int {
+    let last = Kernels.weightSums(count: vocabularySize) - 1
+    let target = Philox(seed: options.seed).uniform(step: step) * sums[last]
+    var part = 0
+    // Where rounding makes the target the whole sum, nothing exceeds it.
+    while part < last, sums[part] <= target, sums[part] < sums[last] { part &+= 1 }
+    var reached = part == 0 ? 0 : sums[part &- 1]
+    var token = 0
+    let start = part &* Kernels.weightsOfSum
+    for index in start..<min(start &+ Kernels.weightsOfSum, vocabularySize) where values[index] > 0 {
+      reached += Double(values[index])
+      token = index
+      if reached > target { break }
+    }
+    return token
   }
 }

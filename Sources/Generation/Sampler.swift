@@ -3,8 +3,8 @@ import Platform
 
 /// Chooses tokens from logits: the working memory of one thread, for any number of sessions with the same vocabulary.
 ///
-/// The result is a function of logits, history, options and step alone. Not thread-safe. It keeps 8 KiB and 20 bytes per token
-/// of the vocabulary.
+/// The result is a function of logits, history, options and step alone. Not thread-safe. It keeps 8 KiB and some 20 bytes per
+/// token of the vocabulary.
 public final class Sampler {
   public let vocabularySize: Int
   let kernels: Kernels
@@ -16,6 +16,8 @@ public final class Sampler {
   let candidates: UnsafeMutablePointer<Candidate>
   /// Sums of weights, in top-p.
   let classWeights: UnsafeMutablePointer<Double>
+  /// Running sums of weights, where all tokens are left.
+  let sums: UnsafeMutablePointer<Double>
   /// All zero between calls.
   private let counts: UnsafeMutablePointer<UInt32>
 
@@ -25,9 +27,12 @@ public final class Sampler {
     }
     self.vocabularySize = vocabularySize
     self.kernels = kernels
-    memory = try Buffer(byteCount: vocabularySize * 20 + Self.classes * 8, allocator: allocator, purpose: "the sampler")
+    let sumCount = Kernels.weightSums(count: vocabularySize)
+    memory = try Buffer(
+      byteCount: vocabularySize * 20 + (Self.classes + sumCount) * 8, allocator: allocator, purpose: "the sampler")
     classWeights = memory.elements()
-    candidates = UnsafeMutableRawPointer(classWeights + Self.classes).assumingMemoryBound(to: Candidate.self)
+    sums = classWeights + Self.classes
+    candidates = UnsafeMutableRawPointer(sums + sumCount).assumingMemoryBound(to: Candidate.self)
     values = UnsafeMutableRawPointer(candidates + vocabularySize).assumingMemoryBound(to: Float.self)
     tokens = UnsafeMutableRawPointer(values + vocabularySize).assumingMemoryBound(to: Int32.self)
     counts = UnsafeMutableRawPointer(tokens + vocabularySize).assumingMemoryBound(to: UInt32.self)
@@ -51,6 +56,12 @@ public final class Sampler {
     guard logits.count == vocabularySize, let raw = logits.baseAddress else {
       throw .internalFault("\(logits.count) logits for a vocabulary of \(vocabularySize) tokens")
     }
+    if hooked == nil, options.drawsFromAll, options.temperature == 1, !options.changesLogits {
+      // One pass does all: the weights are the probabilities but for their sum.
+      let logSum = kernels.weigh(x: raw, count: vocabularySize, temperature: 1, out: values, sums: sums)
+      guard logSum.isFinite else { throw Self.fault(in: logits) }
+      return sampled(drawFromAll(options, step), raw, logSum, options)
+    }
     let logSum = kernels.logSumExp(x: raw, count: vocabularySize)
     guard logSum.isFinite else { throw Self.fault(in: logits) }
 
@@ -66,19 +77,33 @@ public final class Sampler {
       apply(options, history)
       best = UnsafePointer(values)
     }
-    let greatest = greatestToken(best)
-    guard best[greatest] > -.infinity else {
-      throw .invalidArgument(
-        "the logit bias forbids every token that the model can give; leave at least one above -inf")
+    if options.drawsFromAll {
+      guard
+        kernels.weigh(x: best, count: vocabularySize, temperature: options.temperature, out: values, sums: sums)
+          .isFinite
+      else { throw Self.nothingLeft }
+      return sampled(drawFromAll(options, step), raw, logSum, options)
     }
+    let greatest = greatestToken(best)
+    guard best[greatest] > -.infinity else { throw Self.nothingLeft }
     var token = greatest
     if options.temperature > 0, options.topK != 1 {
       let count = collect(best, greatest: best[greatest], options)
       token = draw(from: filter(count, options), at: Philox(seed: options.seed).uniform(step: step))
     }
-    return SampledToken(
+    return sampled(token, raw, logSum, options)
+  }
+
+  private func sampled(
+    _ token: Int, _ raw: UnsafePointer<Float>, _ logSum: Float, _ options: SamplingOptions
+  ) -> SampledToken {
+    SampledToken(
       chosen: TokenProbability(token: Int32(truncatingIfNeeded: token), logProbability: raw[token] - logSum),
       top: top(options.topLogProbabilities, raw, logSum))
+  }
+
+  private static var nothingLeft: BoneSoupError {
+    .invalidArgument("the logit bias forbids every token that the model can give; leave at least one above -inf")
   }
 
   private static func fault(in logits: UnsafeBufferPointer<Float>) -> BoneSoupError {

@@ -40,6 +40,9 @@ public struct SamplingOptions: Sendable, Equatable {
   /// Whether bias or penalties can change a logit.
   var changesLogits: Bool { !logitBias.isEmpty || penalizes }
 
+  /// Whether every token with a probability can be drawn.
+  var drawsFromAll: Bool { temperature > 0 && topK == 0 && topP == 1 && minP == 0 }
+
   var penalizes: Bool {
     penaltyWindow != 0 && (repetitionPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0)
   }

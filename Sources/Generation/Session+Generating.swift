@@ -26,11 +26,17 @@ extension Session {
   }
 
   /// Chooses one token from the last logits and appends it.
-  public func next() throws(BoneSoupError) -> GenerationStep {
+  public func next() throws(BoneSoupError) -> GenerationStep { try runningGeneration().step(self) }
+
+  /// The generation that was begun, or one with the default options.
+  func runningGeneration() throws(BoneSoupError) -> RunningGeneration {
     if generation == nil { try begin(GenerationOptions()) }
     guard let generation else { throw .internalFault("a generation that was begun is gone") }
-    return try generation.step(self)
+    return generation
   }
+
+  /// Bytes of the weights that a position of the session goes through.
+  var weightBytes: Int { ((try? blend.weights())?.byteCount ?? 0) + (blend.adapters?.byteCount ?? 0) }
 
   /// Appends the prompt and generates until a stop.
   ///

@@ -30,7 +30,7 @@ private func attend<Cache: CacheStorage>(_: Cache.Type, _ call: bsk_attention) {
   while parts &* most < call.heads { parts &+= 1 }
   var rowsOfTile = 1
   while (rowsOfTile &+ 1) &* call.heads <= most { rowsOfTile &+= 1 }
-  var room = bsk_attention_room()
+  var room = bsk_uninitialised_room()
   withUnsafeMutablePointer(to: &room) { start in
     let scratch = bsk_scratch(start)
     var row = 0

@@ -28,17 +28,17 @@ enum ByteCache: CacheStorage {
   @inline(__always)
   static func score(
     _ scratch: Scratch, _ query: Int, _ count: Int, _ keys: UnsafeRawPointer,
-    _ next: UnsafeRawPointer, _ headDim: Int
+    _ next: UnsafeRawPointer?, _ headDim: Int, _ positions: Int
   ) {
     let queries = UnsafePointer(bsk_queries(scratch) + query)
     var group = 0
     while group < headDim >> 5 {
       let offset = group &* groupBytes
-      PanelProducts(KeyBytes.self, keys + group &* 2048, 256, 8, queries, offset, next + group &* 2048).store(
-        count, 64, bsk_sums(scratch))
+      PanelProducts(KeyBytes.self, keys + group &* 2048, 256, 8, queries, offset, (next ?? keys) + group &* 2048).store(
+        count, positions, bsk_sums(scratch))
       let scales = keys + 64 &* headDim + 128 &* group
       var i = 0
-      while i < 64 {
+      while i < positions {
         let keyScale = bsk_from_f16(bsk_load_u16(scales + 2 &* i))
         var q = 0
         while q < count {
@@ -69,7 +69,7 @@ enum ByteCache: CacheStorage {
   @inline(__always)
   static func mix(
     _ scratch: Scratch, _ query: Int, _ count: Int, _ values: UnsafeRawPointer,
-    _ next: UnsafeRawPointer, _ headDim: Int, _ low: Int, _ high: Int
+    _ next: UnsafeRawPointer?, _ headDim: Int, _ low: Int, _ high: Int
   ) {
     let factors = UnsafePointer(bsk_factor_rows(scratch) + query)
     let sums = bsk_sums(scratch)
@@ -81,7 +81,7 @@ enum ByteCache: CacheStorage {
     var column = 0
     while column < headDim {
       let unit = quantise(scratch, query, count, values + 64 &* headDim + 4 &* column, low, high)
-      let near = next + 64 &* column
+      let near = (next ?? values) + 64 &* column
       let first = values + 4 &* (start &* headDim &+ column)
       // Upper bytes into sums 0 ..< 32, lower ones into 32 ..< 64.
       PanelProducts(ValueBytes.self, first, 4 &* headDim, words, factors, 4 &* start, near).store(count, 32, sums)

@@ -59,11 +59,13 @@ struct PanelProducts<W: PanelWords> {
   let offset: Int
   /// A stretch as long as this one, to be brought near meanwhile.
   let next: UnsafeRawPointer
+  /// Whether it lies as this one does, with the same stride; else its words are one after the other.
+  let isAlike: Bool
 
   @inline(__always)
   init(
     _: W.Type, _ words: UnsafeRawPointer, _ stride: Int, _ count: Int, _ multipliers: UnsafePointer<UnsafeRawPointer>,
-    _ offset: Int, _ next: UnsafeRawPointer
+    _ offset: Int, _ next: UnsafeRawPointer, isAlike: Bool = false
   ) {
     self.words = words
     self.stride = stride
@@ -71,6 +73,7 @@ struct PanelProducts<W: PanelWords> {
     self.multipliers = multipliers
     self.offset = offset
     self.next = next
+    self.isAlike = isAlike
   }
 
   /// sums[64·m + lane] = Σ_i words[i][lane] · multipliers[m][i] for `lanes` lanes and m < `width`, i ascending from 0.
@@ -84,13 +87,17 @@ struct PanelProducts<W: PanelWords> {
       tile(width, lane, 0, sums + lane)
       lane &+= wide
     }
+    while W.vectors > 2, lane &+ 32 <= lanes {
+      tile(width, lane, 32, sums + lane)
+      lane &+= 32
+    }
     while lane < lanes {
       tile(width, lane, min(lanes &- lane, 16), sums + lane)
       lane &+= 16
     }
   }
 
-  /// `lanes` lanes from `lane` on; 0: as many as the widest tile has.
+  /// `lanes` lanes from `lane` on, at most 16, or 32 for two vectors; 0: as many as the widest tile has.
   @inline(never)
   private func tile(_ width: Int, _ lane: Int, _ lanes: Int, _ sums: UnsafeMutablePointer<Float>) {
     if width == 1 { return tile(1, lane, lanes, sums, ()) }
@@ -108,6 +115,8 @@ struct PanelProducts<W: PanelWords> {
   private func tile(_ width: Int, _ lane: Int, _ lanes: Int, _ sums: UnsafeMutablePointer<Float>, _: Void) {
     if lanes == 0 {
       tile(width, W.vectors, lane, 16, sums)
+    } else if W.vectors > 2, lanes == 32 {
+      tile(width, 2, lane, 16, sums)
     } else {
       tile(width, 1, lane, lanes, sums)
     }
@@ -131,7 +140,8 @@ struct PanelProducts<W: PanelWords> {
     let x5 = width > 5 ? multipliers[5] : x0
     let x6 = width > 6 ? multipliers[6] : x0
     var word = words + lane &* W.byteCount
-    var near = next + lane &* count &* W.byteCount
+    var near = next + (isAlike ? lane : lane &* count) &* W.byteCount
+    let nearStride = isAlike ? stride : 16 &* vectors &* W.byteCount
     var i = offset
     let end = offset &+ count &* W.step
     while i < end {
@@ -147,7 +157,7 @@ struct PanelProducts<W: PanelWords> {
       if vectors &* W.byteCount > 4 { bsk_prefetch(near + 64) }
       if vectors &* W.byteCount > 8 { bsk_prefetch(near + 128) }
       if vectors &* W.byteCount > 8 { bsk_prefetch(near + 192) }
-      near += 16 &* vectors &* W.byteCount
+      near += nearStride
       word += stride
       i &+= W.step
     }

@@ -2,15 +2,17 @@ import CIntrinsics
 
 /// How keys and values lie in their panels of 64 positions, and how queries and weights meet them.
 ///
-/// A panel of keys is [head size / elements in a word][64] words, one of values [64 / elements in a word][head size].
+/// A panel of keys is [head size / elements in a word][64] words, one of values [64 / elements in a word][head size]. What is
+/// needed after a panel is at `next`; where that is nil, it is the same part of the panel behind it.
 protocol CacheStorage {
   /// Turns a query, in place, into what multiplies keys; scores come out multiplied by `scale`.
   static func prepare(_ query: UnsafeMutablePointer<Float>, _ headDim: Int, _ scale: Float)
 
-  /// weights[64·q + p] = query q · key p for `count` queries from `query` on and the 64 positions.
+  /// weights[64·q + p] = query q · key p for `count` queries from `query` on and the first `positions` of a block, a
+  /// multiple of 16.
   static func score(
     _ scratch: Scratch, _ query: Int, _ count: Int, _ keys: UnsafeRawPointer,
-    _ next: UnsafeRawPointer, _ headDim: Int)
+    _ next: UnsafeRawPointer?, _ headDim: Int, _ positions: Int)
 
   /// Puts the 64 weights of a query into the form that multiplies values; returns sums that add up to theirs.
   static func round(
@@ -25,7 +27,7 @@ protocol CacheStorage {
   /// outs[q] = outs[q] · corrections[q] + Σ_p weights[64·q + p] · value p over low ≤ p < high, p ascending.
   static func mix(
     _ scratch: Scratch, _ query: Int, _ count: Int, _ values: UnsafeRawPointer,
-    _ next: UnsafeRawPointer, _ headDim: Int, _ low: Int, _ high: Int)
+    _ next: UnsafeRawPointer?, _ headDim: Int, _ low: Int, _ high: Int)
 }
 
 /// f32 or f16.
@@ -42,12 +44,12 @@ enum SingleCache<Element: Format>: CacheStorage {
   @inline(__always)
   static func score(
     _ scratch: Scratch, _ query: Int, _ count: Int, _ keys: UnsafeRawPointer,
-    _ next: UnsafeRawPointer, _ headDim: Int
+    _ next: UnsafeRawPointer?, _ headDim: Int, _ positions: Int
   ) {
     PanelProducts(
       SingleWords<Element>.self, keys, 64 &* Element.byteCount, headDim, UnsafePointer(bsk_queries(scratch) + query), 0,
-      next
-    ).store(count, 64, bsk_weights(scratch) + 64 &* query)
+      next ?? keys + 64 &* headDim &* Element.byteCount, isAlike: next == nil
+    ).store(count, positions, bsk_weights(scratch) + 64 &* query)
   }
 
   @inline(__always)
@@ -63,7 +65,7 @@ enum SingleCache<Element: Format>: CacheStorage {
   @inline(__always)
   static func mix(
     _ scratch: Scratch, _ query: Int, _ count: Int, _ values: UnsafeRawPointer,
-    _ next: UnsafeRawPointer, _ headDim: Int, _ low: Int, _ high: Int
+    _ next: UnsafeRawPointer?, _ headDim: Int, _ low: Int, _ high: Int
   ) {
     let stride = headDim &* Element.byteCount
     let factors = UnsafePointer(bsk_factor_rows(scratch) + query)
@@ -73,7 +75,7 @@ enum SingleCache<Element: Format>: CacheStorage {
       let words = values + low &* stride + column &* Element.byteCount
       PanelProducts(
         SingleWords<Element>.self, words, stride, high &- low, factors, 4 &* low,
-        next + column &* 64 &* Element.byteCount
+        next.map { $0 + column &* 64 &* Element.byteCount } ?? words + 64 &* stride, isAlike: next == nil
       )
       .store(count, columns, bsk_sums(scratch))
       addSums(scratch, query, count, column, columns)
@@ -101,10 +103,12 @@ enum PairCache: CacheStorage {
   @inline(__always)
   static func score(
     _ scratch: Scratch, _ query: Int, _ count: Int, _ keys: UnsafeRawPointer,
-    _ next: UnsafeRawPointer, _ headDim: Int
+    _ next: UnsafeRawPointer?, _ headDim: Int, _ positions: Int
   ) {
-    PanelProducts(PairWords.self, keys, 256, (headDim &+ 1) >> 1, UnsafePointer(bsk_queries(scratch) + query), 0, next)
-      .store(count, 64, bsk_weights(scratch) + 64 &* query)
+    PanelProducts(
+      PairWords.self, keys, 256, (headDim &+ 1) >> 1, UnsafePointer(bsk_queries(scratch) + query), 0,
+      next ?? keys + 256 &* ((headDim &+ 1) >> 1), isAlike: next == nil
+    ).store(count, positions, bsk_weights(scratch) + 64 &* query)
   }
 
   /// The sums are those of the rounded weights.
@@ -127,7 +131,7 @@ enum PairCache: CacheStorage {
   @inline(__always)
   static func mix(
     _ scratch: Scratch, _ query: Int, _ count: Int, _ values: UnsafeRawPointer,
-    _ next: UnsafeRawPointer, _ headDim: Int, _ low: Int, _ high: Int
+    _ next: UnsafeRawPointer?, _ headDim: Int, _ low: Int, _ high: Int
   ) {
     let factors = UnsafePointer(bsk_factor_rows(scratch) + query)
     let start = (low &+ 1) >> 1
@@ -135,8 +139,10 @@ enum PairCache: CacheStorage {
     while column < headDim {
       let columns = min(headDim &- column, 64)
       let words = values + 4 &* (start &* headDim &+ column)
-      PanelProducts(PairWords.self, words, 4 &* headDim, high >> 1 &- start, factors, 4 &* start, next + column &* 128)
-        .store(count, columns, bsk_sums(scratch))
+      PanelProducts(
+        PairWords.self, words, 4 &* headDim, high >> 1 &- start, factors, 4 &* start,
+        next.map { $0 + column &* 128 } ?? words + 128 &* headDim, isAlike: next == nil
+      ).store(count, columns, bsk_sums(scratch))
       // A pair of which only one is seen.
       if low & 1 == 1 { add(scratch, query, count, values, headDim, low, column, columns) }
       if high & 1 == 1 { add(scratch, query, count, values, headDim, high &- 1, column, columns) }

@@ -88,17 +88,20 @@ struct AttentionTile<Cache: CacheStorage> {
   @inline(never)
   private func compute(_ block: Int, _ query: Int, _ count: Int, _ low: Int, _ high: Int) {
     guard let keys = call.key_blocks[block], let values = call.value_blocks[block] else { return }
-    let next = block < last(rows &- 1) >> 6 ? block &+ 1 : block
-    let (nextKeys, nextValues) = (call.key_blocks[next] ?? keys, call.value_blocks[next] ?? values)
-    Cache.score(scratch, query, count, keys, nextKeys, call.head_dim)
-    weigh(query, count, low, high)
+    // After the last block it is most often another head's panel, which lies behind this one.
+    let isLast = block >= last(rows &- 1) >> 6
+    let (nextKeys, nextValues) = isLast ? (nil, nil) : (call.key_blocks[block &+ 1], call.value_blocks[block &+ 1])
+    // Whole tiles of positions; what lies behind the last one seen is not read.
+    let positions = high <= 16 ? 16 : high <= 32 ? 32 : 64
+    Cache.score(scratch, query, count, keys, nextKeys, call.head_dim, positions)
+    weigh(query, count, low, high, positions)
     Cache.mix(scratch, query, count, values, nextValues, call.head_dim, low, high)
   }
 
-  /// Weights from scores: w = 2^(s − most), 0 outside low ..< high; takes them into the totals, and says by what the
-  /// sums so far are to be multiplied.
+  /// Weights from scores, of which the first `positions` are there: w = 2^(s − most), 0 outside low ..< high; takes them
+  /// into the totals, and says by what the sums so far are to be multiplied.
   @inline(__always)
-  private func weigh(_ query: Int, _ count: Int, _ low: Int, _ high: Int) {
+  private func weigh(_ query: Int, _ count: Int, _ low: Int, _ high: Int, _ positions: Int) {
     let most = bsk_most(scratch)
     let corrections = bsk_corrections(scratch)
     let peaks = bsk_peaks(scratch)
@@ -123,8 +126,12 @@ struct AttentionTile<Cache: CacheStorage> {
       let weights = bsk_weights(scratch) + 64 &* q
       let offset = bsk_splat(most[q])
       var i = 0
-      while i < 64 {
+      while i < positions {
         bsk_store_f32(weights + i, powerOf2(bsk_subtract(bsk_load_f32(weights + i), offset)))
+        i &+= 16
+      }
+      while i < 64 {
+        bsk_store_f32(weights + i, bsk_splat(0))
         i &+= 16
       }
       let totals = bsk_totals(scratch) + 16 &* q

@@ -322,6 +322,65 @@ static void threads_with_own_sessions_get_the_same_bits(void) {
   CHECK(!memcmp(alone, together, sizeof alone));
 }
 
+/* --- Whole texts in one call --- */
+
+enum { TEXTS = 60 };
+
+static bsoup_session *begun_session(bsoup_blend *blend, int i) {
+  bsoup_session *session = new_session(blend);
+  bsoup_sampling_options sampling;
+  bsoup_generate_options how;
+  bsoup_sampling_options_init(&sampling, sizeof sampling);
+  bsoup_generate_options_init(&how, sizeof how);
+  sampling.temperature = 1;
+  sampling.seed = (uint64_t)i;
+  how.sampling = &sampling;
+  how.max_tokens = (uint32_t)(2 + i % 9);
+  append_prompt(session, i);
+  OK(bsoup_session_begin(session, &how));
+  return session;
+}
+
+static void a_batch_writes_the_texts_of_the_loop(void) {
+  bsoup_session *sessions[TEXTS];
+  bsoup_generation *texts[TEXTS];
+  bsoup_status statuses[TEXTS];
+  bsoup_decode_options options;
+  int i;
+  for (i = 0; i < TEXTS; i++) {
+    bsoup_blend *blend = blend_number(i % SESSIONS);
+    sessions[i] = begun_session(blend, i);
+    bsoup_blend_free(blend);
+  }
+  bsoup_decode_options_init(&options, sizeof options);
+  options.statuses = statuses;
+  options.max_rows = 1;
+  FAILS(BSOUP_INVALID_ARGUMENT, bsoup_generate_batch(sessions, TEXTS, &options, texts));
+  options.max_rows = 0;
+  OK(bsoup_generate_batch(sessions, TEXTS, &options, texts));
+  for (i = 0; i < TEXTS; i++) {
+    bsoup_blend *blend = blend_number(i % SESSIONS);
+    bsoup_session *session = begun_session(blend, i);
+    bsoup_generation_info info = {.struct_size = sizeof info};
+    bsoup_step step = {.struct_size = sizeof step};
+    uint32_t count = 0;
+    CHECK(statuses[i] == BSOUP_OK);
+    NEED_OK(bsoup_generation_get_info(texts[i], &info));
+    do {
+      OK(decode_one(session));
+      NEED_OK(bsoup_session_next(session, &step));
+      CHECK(count < info.token_count && info.tokens[count] == step.token && info.logprobs[count] == step.logprob);
+      count++;
+    } while (step.finish == BSOUP_FINISH_NONE);
+    CHECK(count == info.token_count && step.finish == info.finish);
+    bsoup_generation_free(texts[i]);
+    bsoup_session_free(session);
+    bsoup_session_free(sessions[i]);
+    bsoup_blend_free(blend);
+  }
+  OK(bsoup_generate_batch(NULL, 0, NULL, NULL));
+}
+
 static void any_number_of_threads_gives_the_same_bits(void) {
   bsoup_blend *blend = default_blend(lora);
   size_t count;
@@ -362,6 +421,7 @@ int main(void) {
   RUN(nothing_is_computed_where_one_cannot);
   RUN(one_without_memory_is_left_out);
   RUN(threads_with_own_sessions_get_the_same_bits);
+  RUN(a_batch_writes_the_texts_of_the_loop);
   RUN(any_number_of_threads_gives_the_same_bits);
   bsoup_soup_free(full);
   bsoup_soup_free(lora);

@@ -52,6 +52,7 @@ static bsoup_status use_all(heap *memory, uint32_t load) {
   bsoup_soup *soup = NULL;
   bsoup_blend *live = NULL, *folded = NULL;
   bsoup_session *session = NULL, *fork = NULL, *sessions[2];
+  bsoup_generation *texts[2] = {NULL, NULL};
   bsoup_generation *generation = NULL, *more = NULL;
   bsoup_status status;
   int32_t room[8];
@@ -88,8 +89,12 @@ static bsoup_status use_all(heap *memory, uint32_t load) {
       !(status = bsoup_session_set_blend(fork, folded, BSOUP_RECOMPUTE))) {
     sessions[0] = session;
     sessions[1] = fork;
-    status = bsoup_decode(sessions, 2, NULL);
+    if (!(status = bsoup_decode(sessions, 2, NULL)) && !(status = bsoup_session_begin(fork, &generate)) &&
+        !(status = bsoup_session_begin(session, &generate)))
+      status = bsoup_generate_batch(sessions, 2, NULL, texts);
   }
+  bsoup_generation_free(texts[0]);
+  bsoup_generation_free(texts[1]);
   bsoup_generation_free(generation);
   bsoup_generation_free(more);
   bsoup_session_free(session);

@@ -63,6 +63,8 @@ static void use(bsoup_engine *engine, const char *path, uint32_t format, uint32_
   bsoup_soup *soup = NULL;
   bsoup_blend *blends[2] = {NULL, NULL};
   bsoup_session *sessions[2];
+  bsoup_generation *texts[2];
+  bsoup_generate_options five;
   bsoup_soup_info info = {.struct_size = sizeof info};
   double coefficients[8] = {0.75, -0.5, 1.25};
   int32_t tokens[70];
@@ -99,6 +101,13 @@ static void use(bsoup_engine *engine, const char *path, uint32_t format, uint32_
   OK(bsoup_session_append(sessions[1], tokens + 3, 1));
   OK(decode_one(sessions[1]));
   keep(sessions[1], out->logits[3], &out->count);
+  bsoup_generate_options_init(&five, sizeof five);
+  five.max_tokens = 5;
+  for (i = 0; i < 2; i++)
+    OK(bsoup_session_begin(sessions[i], &five));
+  OK(bsoup_generate_batch(sessions, 2, NULL, texts));
+  for (i = 0; i < 2; i++)
+    bsoup_generation_free(texts[i]);
   for (i = 0; i < 2; i++) {
     if (info.has_tokenizer)
       OK(bsoup_session_generate(sessions[i], " was \xF0\x9F\x8D\xB2", 9, NULL, NULL));

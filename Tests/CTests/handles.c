@@ -99,6 +99,7 @@ static void as_session(void *handle) {
   bsoup_generation *generation = (bsoup_generation *)1;
   bsoup_session_info info = {.struct_size = sizeof info};
   bsoup_step step = {.struct_size = sizeof step};
+  bsoup_generation *texts[2];
   both[0] = session;
   both[1] = handle;
   STALE(bsoup_session_append(handle, &token, 1));
@@ -116,6 +117,8 @@ static void as_session(void *handle) {
   STALE(bsoup_session_logits(handle, -1, &logits, &count));
   STALE(bsoup_session_begin(handle, NULL));
   STALE(bsoup_session_next(handle, &step));
+  STALE(bsoup_generate_batch(both, 2, NULL, texts));
+  CHECK(texts[0] == NULL && texts[1] == NULL);
   bsoup_session_free(handle);
 }
 

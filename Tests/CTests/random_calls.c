@@ -155,6 +155,21 @@ static bsoup_status decode_something(void) {
   how->statuses = one_in(2) ? statuses : NULL;
   how->cancel = one_in(4) ? pick(CANCEL) : NULL;
   how->progress = one_in(2) ? on_progress : NULL;
+  if (one_in(3)) {
+    bsoup_generation *texts[SLOTS] = {NULL};
+    bsoup_status status;
+    size_t begun = 0;
+    for (i = 0; i < count; i++)
+      if (bsoup_session_begin(list[i], generation_options()) == BSOUP_OK || one_in(20))
+        list[begun++] = list[i];
+    count = begun;
+    if (!one_in(8))
+      how->max_rows = how->all_logits = 0;
+    status = bsoup_generate_batch(one_in(40) ? NULL : list, count, how, one_in(4) ? NULL : texts);
+    for (i = 0; i < count; i++)
+      bsoup_generation_free(texts[i]);
+    return status;
+  }
   return bsoup_decode(one_in(40) ? NULL : list, count, how);
 }
 

@@ -249,6 +249,11 @@ static void exceptions_of_callbacks_come_out_of_the_call() {
   decode(session);
   Session moved = std::move(session);
   CHECK(throws_mine([&] { moved.next(); }) && throws_mine([&] { (void)moved.try_next(); }));
+  std::vector<Generation> texts;
+  Session *const one[] = {&moved};
+  moved.begin(how);
+  CHECK(throws_mine([&] { (void)try_generate_batch(Span<Session *const>(one, 1), texts); }));
+  CHECK(texts.size() == 1 && texts[0].finish() == Finish::cancelled);
   moved.append_text(" and", 0);
   DecodeOptions step;
   step.progress = [](double) { throw Mine(); };
@@ -285,6 +290,26 @@ static void sessions_step_together() {
   }
   for (const std::string &text : texts)
     CHECK(text == whole.text());
+
+  std::vector<Session> again;
+  running.clear();
+  for (int i = 0; i < 3; i++) {
+    again.push_back(blend.session());
+    again.back().append_text("The soup");
+    again.back().begin(short_text());
+  }
+  for (Session &session : again)
+    running.push_back(&session);
+  for (const Generation &made : generate_batch(running))
+    CHECK(made.text() == whole.text() && made.finish() == whole.finish());
+  std::vector<Status> became;
+  std::vector<Generation> made;
+  DecodeOptions asked;
+  asked.statuses = &became;
+  CHECK(try_generate_batch(running, made, asked).status() == Status::invalid_argument); /* they have finished */
+  CHECK(made.size() == 3 && became == std::vector<Status>(3, Status::invalid_argument));
+  running.push_back(nullptr);
+  CHECK(try_generate_batch(running, made).status() == Status::stale_handle && made.size() == 4);
 
   Session &first = sessions[0];
   const std::size_t count = first.tokens().size();

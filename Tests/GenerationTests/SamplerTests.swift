@@ -193,6 +193,29 @@ import Testing
     #expect(chiSquare < freedom + 3 * (2 * freedom).squareRoot())
   }
 
+  /// Of all tokens the one is drawn in whose stretch of the running sum of probabilities the random number lies.
+  @Test(arguments: [1, 5, 127, 128, 129, 300, 5000]) func drawsByTheRunningSumOfAll(_ count: Int) throws {
+    var random = SplitMix(seed: 6)
+    let sampler = try Self.sampler(count)
+    for variant in 0..<4 {
+      var logits = Self.randomLogits(count, levels: variant == 1 ? 7 : nil, &random)
+      if variant == 2, count > 2 { for token in 0..<count / 2 { logits[token] = -.infinity } }
+      let options = Self.options {
+        $0.temperature = [1, 0.7, 1, 2][variant]
+        $0.seed = 40 + UInt64(count)
+        if variant == 3 { $0.logitBias = [LogitBias(token: Int32(count - 1), bias: 3)] }
+      }
+      let shares = ReferenceSampling.distribution(logits, options)
+      var sums = [0.0]
+      for share in shares { sums.append(sums[sums.count - 1] + share) }
+      for step in 0..<200 as Range<UInt64> {
+        let token = Int(try Self.sample(sampler, logits, options, step: step).chosen.token)
+        let uniform = Philox(seed: options.seed).uniform(step: step)
+        #expect(shares[token] > 0 && sums[token] <= uniform + 1e-6 && sums[token + 1] >= uniform - 1e-6)
+      }
+    }
+  }
+
   @Test func choiceDependsOnNothingButItsInputs() throws {
     var random = SplitMix(seed: 5)
     let logits = Self.randomLogits(3000, levels: 50, &random)

@@ -65,6 +65,48 @@ import Testing
     }
   }
 
+  @Test(arguments: levels)
+  func weightsAgreeWithScalarReference(_ kernels: Kernels) {
+    var random = SplitMix(seed: 11)
+    for count in awkwardCounts.dropFirst() + [127, 128, 129, 2048, 50_001] {
+      for temperature: Float in [1, 0.3, 2.5, .leastNonzeroMagnitude, .greatestFiniteMagnitude] {
+        var x = random.floats(count).map { $0 * 10 }
+        if count > 2 { x[count / 2] = -.infinity }
+        let most = x.max() ?? 0
+        let exponents = x.map { ($0 - most) / temperature }
+        let expected = Fenced(floats: count)
+        kernels.exponential(x: exponents, count: count, out: expected.floats)
+        let out = Fenced(floats: count)
+        let sumCount = Kernels.weightSums(count: count)
+        let sums = Fenced(byteCount: 8 * sumCount)
+        let running = sums.start.assumingMemoryBound(to: Double.self)
+        let logarithm = kernels.weigh(
+          x: x, count: count, temperature: temperature, out: out.floats, sums: running)
+        #expect(out.values == expected.values)
+        var total = 0.0
+        for (index, weight) in out.values.enumerated() {
+          total += Double(weight)
+          guard index % Kernels.weightsOfSum == Kernels.weightsOfSum - 1 || index == count - 1 else { continue }
+          let sum = running[index / Kernels.weightsOfSum]
+          #expect(abs(sum - total) <= 1e-12 * total)
+          #expect(index < Kernels.weightsOfSum || sum >= running[index / Kernels.weightsOfSum - 1])
+        }
+        #expect(ulps(logarithm, Double(most) + log(total)) <= 1)
+        if temperature == 1 { #expect(kernels.logSumExp(x: x, count: count) == logarithm) }
+      }
+    }
+  }
+
+  @Test(arguments: levels)
+  func weightsOfBrokenLogitsAreNotANumber(_ kernels: Kernels) {
+    let (out, memory) = (Fenced(floats: 2), Fenced(byteCount: 8))
+    let sums = memory.start.assumingMemoryBound(to: Double.self)
+    for bad in [[Float.nan, 1], [.infinity, 1], [-.infinity, -.infinity]] {
+      #expect(kernels.weigh(x: bad, count: 2, temperature: 1, out: out.floats, sums: sums).isNaN)
+    }
+    #expect(kernels.weigh(x: [1], count: 0, temperature: 1, out: out.floats, sums: sums) == -.infinity)
+  }
+
   /// Sums of n equal terms make every mantissa of the logarithm pass by.
   @Test(arguments: levels)
   func logarithmIsExactToTheLastPlace(_ kernels: Kernels) {

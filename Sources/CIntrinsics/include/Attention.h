@@ -53,6 +53,12 @@ typedef struct {
   uint64_t words[(sizeof(bsk_attention_scratch) + 63) / 8];
 } bsk_attention_room;
 
+// Clearing it would take longer than a head of a short text.
+BSK_INLINE bsk_attention_room bsk_uninitialised_room(void) {
+  bsk_attention_room room;
+  return room;
+}
+
 BSK_INLINE void *bsk_scratch(bsk_attention_room *room) { return (void *)(((uintptr_t)room + 63) & ~(uintptr_t)63); }
 
 #define BSK_SCRATCH ((bsk_attention_scratch *)scratch)

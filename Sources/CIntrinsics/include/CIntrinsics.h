@@ -91,6 +91,7 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
   float (*softmax)(float *x, intptr_t count);
   float (*log_sum_exp)(const float *x, intptr_t count);
   void (*exponential)(const float *x, intptr_t count, float *out);
+  float (*weigh)(const float *x, intptr_t count, float temperature, float *out, double *sums);
   void (*widen)(uint8_t type, const void *source, intptr_t count, float *out);
   void (*narrow)(const float *source, uint8_t type, intptr_t count, void *out);
   void (*scale)(float coefficient, uint8_t type, const void *source, intptr_t count, float *out);

@@ -38,7 +38,7 @@ from bonesoup.generation import Generation, Logprob, Stats
 from bonesoup.merging import MergeBlock, MergePlan, MergeProgress, Method, MethodParameter, merge, methods
 from bonesoup.options import Layers, MethodChoice, Setting
 from bonesoup.progress import ProgressBar
-from bonesoup.session import Session, SessionInfo, Step, decode
+from bonesoup.session import Session, SessionInfo, Step, decode, generate_batch
 from bonesoup.soup import Soup
 from bonesoup.soup_info import Backbone, Norm, Objective, SoupInfo
 
@@ -95,6 +95,7 @@ __all__ = [
     "UnsupportedError",
     "build_info",
     "decode",
+    "generate_batch",
     "merge",
     "methods",
     "version",

@@ -124,6 +124,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "bsoup_session_logits": (_STATUS, [_HANDLE, c_int64, POINTER(POINTER(c_float)), _COUNT_OUT]),
     "bsoup_session_begin": (_STATUS, [_HANDLE, POINTER(GenerateOptions)]),
     "bsoup_session_next": (_STATUS, [_HANDLE, POINTER(Step)]),
+    "bsoup_generate_batch": (_STATUS, [POINTER(c_void_p), c_size_t, POINTER(DecodeOptions), POINTER(c_void_p)]),
     # 11 Inspecting
     "bsoup_soup_get_info": (_STATUS, [_HANDLE, POINTER(SoupInfo)]),
     "bsoup_soup_objective": (_STATUS, [_HANDLE, c_uint32, POINTER(ObjectiveInfo)]),

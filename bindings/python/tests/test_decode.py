@@ -114,3 +114,41 @@ def test_two_threads_are_in_two_sessions_at_once(soup: bonesoup.Soup) -> None:
     for thread in threads:
         thread.join()
     assert lengths == [5, 5]
+
+
+def begun(soup: bonesoup.Soup, count: int) -> list[bonesoup.Session]:
+    sessions = [soup.session() for _ in range(count)]
+    for number, session in enumerate(sessions):
+        session.append([1, 2, 3 + number])
+        session.begin(max_tokens=2 + number % 5, temperature=1.0, seed=number, top_logprobs=2)
+    return sessions
+
+
+def test_a_batch_writes_what_the_steps_write(soup: bonesoup.Soup) -> None:
+    shares: list[float] = []
+    texts = bonesoup.generate_batch(begun(soup, 20), progress=shares.append)
+    assert shares == sorted(shares) and shares[-1] == 1
+    for session, text in zip(begun(soup, 20), texts):
+        steps: list[bonesoup.Step] = []
+        while not steps or steps[-1].finish_reason is None:
+            session.decode()
+            steps.append(session.next())
+        assert text.tokens == tuple(step.token for step in steps)
+        assert text.logprobs == tuple(step.logprob for step in steps)
+        assert text.text == "".join(step.text for step in steps)
+        assert text.finish_reason == steps[-1].finish_reason
+
+
+def test_one_of_a_batch_that_fails_is_named(soup: bonesoup.Soup) -> None:
+    sessions = [*begun(soup, 3), soup.session()]
+    with pytest.raises(bonesoup.NotReadyError) as failure:
+        bonesoup.generate_batch(sessions)
+    assert failure.value.statuses == (Status.OK, Status.OK, Status.OK, Status.NOT_READY)
+    assert sessions[2].info.tokens > 3
+
+
+def test_a_cancel_ends_a_batch(soup: bonesoup.Soup) -> None:
+    cancel = bonesoup.Cancel()
+    cancel.request()
+    with pytest.raises(bonesoup.CancelledError):
+        bonesoup.generate_batch(begun(soup, 3), cancel=cancel)

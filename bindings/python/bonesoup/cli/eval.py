@@ -27,7 +27,7 @@ def declare(commands: Any) -> None:
     command.add_argument("--samples", type=int, default=1, metavar="N", help="texts per prompt; default 1")
     command.add_argument("--max-tokens", type=int, metavar="N", help="default: the project's")
     command.add_argument("--temperature", type=float, default=1.0, metavar="X", help="default 1, as KL is defined")
-    command.add_argument("--batch", type=int, default=64, metavar="N", help="texts written together; default 64")
+    command.add_argument("--batch", type=int, metavar="N", help="texts at a time; default: by memory, 64 to 1024")
     kinds = ("auto", "live", "folded")
     command.add_argument("--kind", choices=kinds, default="auto", help="of blends; default auto")
     command.add_argument("--seed", type=int, default=1, metavar="N")
@@ -49,8 +49,8 @@ def run(options: argparse.Namespace) -> int:
     if not slash or not index.isdigit() or not count.isdigit() or not int(index) < int(count):
         raise UsageError(f"--shard is {options.shard}, which is not I/N with I < N")
     for name in ("samples", "batch", "workers", "resamples"):
-        if getattr(options, name) < 1:
-            raise UsageError(f"--{name} is {getattr(options, name)}; it must be 1 or more")
+        if (given := getattr(options, name)) is not None and given < 1:
+            raise UsageError(f"--{name} is {given}; it must be 1 or more")
     result = evaluate(options, (int(index), int(count)))
     if result is None:
         return 0

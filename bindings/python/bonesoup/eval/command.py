@@ -84,7 +84,7 @@ def _plan(options: argparse.Namespace, project: Project, soup: Soup) -> tuple[Ta
         samples=options.samples,
         max_tokens=options.max_tokens,
         temperature=options.temperature,
-        batch=options.batch,
+        batch=options.batch or 0,
         seed=options.seed,
         also=[name for name in options.also.split(",") if name],
     )

@@ -33,7 +33,7 @@ def task_of(
     samples: int = 1,
     max_tokens: int | None = None,
     temperature: float = 1.0,
-    batch: int = 64,
+    batch: int = 0,
     seed: int = 1,
     also: Sequence[str] = (),
 ) -> Task:

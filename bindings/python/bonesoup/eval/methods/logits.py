@@ -50,7 +50,7 @@ class LogitMix:
     def sample(self, points: Sequence[Point], task: Task) -> Iterator[tuple[int, list[Sample]]]:
         """Write point by point."""
         prompts = [self.soup.tokenize(prompt) for prompt in task.prompts for _ in range(task.samples)]
-        size = max(1, task.sampling.batch // 2)
+        size = max(1, (task.sampling.batch or 64) // 2)
         for number, point in enumerate(points):
             mix = [point.strength * part for part in solving.coefficients(self.soup, point.preference)]
             weights = numpy.asarray([1 - sum(mix), *mix], numpy.float32)
