@@ -1,4 +1,5 @@
 import Glibc
+import Kernels
 public import Platform
 import Soups
 import Synchronization
@@ -30,10 +31,10 @@ public final class BatchGeneration: @unchecked Sendable {
 
   /// Bytes of weights, adapters included, that every core can read for itself at no loss: they stay in its caches.
   private static let smallWeights = 8 << 20
-  /// Sessions that a lane takes at a time: three tiles of the kernels, enough to read the weights seldom, and few enough for
-  /// keys and values to stay in the cache. Measured with 656K parameters: 12 to 64 are within 10 % of it.
-  private static let widthOfSmall = 36
-  private static let width = 64
+  /// Sessions that a lane takes at a time: a few tiles of the kernels, enough to read the weights seldom, and few enough for
+  /// keys and values to stay in the cache. Measured with 656K parameters: 12 to 64 are within 10 % of each other.
+  private static let widthsOfSmall = 24...48
+  private static let widths = 48...64
 
   private let sessions: [Session]
   private let monitor: Monitor
@@ -69,10 +70,10 @@ public final class BatchGeneration: @unchecked Sendable {
     isFree = sessions.allSatisfy { $0.generation?.options.hook == nil }
     let threads = sessions.first?.engine.pool.threadCount ?? 1
     laneCount = isSmall && isFree ? max(1, min(threads, count / 8)) : 1
-    // Equal shares in each round, rather than a last one with few.
-    let most = isSmall ? Self.widthOfSmall : Self.width
-    let rounds = max(1, (count + laneCount * most - 1) / (laneCount * most))
-    laneWidth = max(1, (count + laneCount * rounds - 1) / (laneCount * rounds))
+    // The width with the least padding of tiles, and the fewest places left empty in the last round.
+    let share = (count + laneCount - 1) / max(laneCount, 1)
+    laneWidth =
+      (isSmall ? Self.widthsOfSmall : Self.widths).min { Self.cost($0, share) < Self.cost($1, share) } ?? 1
     outcomes = .allocate(capacity: count)
     outcomes.initialize(repeating: Outcome(text: nil, failure: .cancelled))
   }
@@ -80,6 +81,11 @@ public final class BatchGeneration: @unchecked Sendable {
   deinit {
     outcomes.deinitialize()
     outcomes.deallocate()
+  }
+
+  /// Places of tokens in all rounds of a lane that has `share` sessions.
+  private static func cost(_ width: Int, _ share: Int) -> Int {
+    (share + width - 1) / width * TokenGroups(tokens: min(width, share)).places
   }
 
   private func runLane() {

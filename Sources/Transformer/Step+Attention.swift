@@ -5,8 +5,12 @@ extension Step {
   /// computes at a time.
   private struct Part {
     let rows: Range<Int>
-    let keyValueHead: Int
     let heads: Range<Int>
+    let format: CacheFormat
+    /// Of the first row. The blocks are of the rows' cache, which the step keeps alive.
+    let position: Int
+    let keys: UnsafePointer<UnsafeRawPointer?>
+    let values: UnsafePointer<UnsafeRawPointer?>
   }
 
   /// Each query head against the keys and values of its own text, up to its own position. The queries are used up.
@@ -15,31 +19,29 @@ extension Step {
     let width = config.headCount * headSize
     let window = config.slidingWindow(layer: layer) ?? .max
     let scale = 1 / Float(headSize).squareRoot()
-    let parts = parts()
+    let parts = parts(layer)
     func compute(_ part: Part) {
-      let row = rows[part.rows.lowerBound]
       let offset = part.rows.lowerBound * width + part.heads.lowerBound * headSize
       kernels.attention(
         AttentionCall(
           queries: work.query + offset, out: work.attention + offset, rowStride: width, rows: part.rows.count,
           heads: part.heads.count, headSize: headSize,
-          keys: row.cache.panels(layer: layer, values: false, head: part.keyValueHead),
-          values: row.cache.panels(layer: layer, values: true, head: part.keyValueHead), format: row.cache.layout.type,
-          position: row.position, window: window, scale: scale))
+          keys: part.keys, values: part.values, format: part.format, position: part.position, window: window,
+          scale: scale))
     }
     let positions = rows.reduce(0) { $0 + min($1.position + 1, window) }
     if positions * width < 1 << 16 {
       for part in parts { compute(part) }
     } else {
-      // The last rows see most: they come first, so that no thread is left with a long part at the end.
       engine.pool.run(parts: parts.count) { index in
-        if !monitor.isCancelled { compute(parts[parts.count - 1 - index]) }
+        if !monitor.isCancelled { compute(parts[index]) }
       }
     }
   }
 
-  /// Small enough for all threads to have some of them; rows that go together share what they read.
-  private func parts() -> [Part] {
+  /// Small enough for all threads to have some of them; rows that go together share what they read. The last rows see
+  /// most: they come first, so that no thread is left with a long part at the end. Heads ascend, as they lie.
+  private func parts(_ layer: Int) -> [Part] {
     let keyValueHeads = config.keyValueHeadCount
     let group = config.headCount / keyValueHeads
     let threads = engine.pool.threadCount
@@ -58,11 +60,16 @@ extension Step {
     let splits = min(group, (threads + count - 1) / count)
     var parts: [Part] = []
     parts.reserveCapacity(count * splits)
-    for rows in stretches {
+    for stretch in stretches.reversed() {
+      let (cache, position) = (rows[stretch.lowerBound].cache, rows[stretch.lowerBound].position)
       for head in 0..<keyValueHeads {
+        let keys = cache.panels(layer: layer, values: false, head: head)
+        let values = cache.panels(layer: layer, values: true, head: head)
         for split in 0..<splits {
           let heads = head * group + group * split / splits..<head * group + group * (split + 1) / splits
-          parts.append(Part(rows: rows, keyValueHead: head, heads: heads))
+          parts.append(
+            Part(
+              rows: stretch, heads: heads, format: cache.layout.type, position: position, keys: keys, values: values))
         }
       }
     }

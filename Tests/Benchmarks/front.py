@@ -1,12 +1,13 @@
 """
 Times a front by `bonesoup eval`'s sampler beside merging each preference into a transformers model.
 
-    python Tests/Benchmarks/front.py --models ../shared/models [--preferences 66] [--prompts 256] [--share 6]
+    python Tests/Benchmarks/front.py --models ../shared/models [--ours f32/folded,q8_0/live] [--share 6]
 
 Both sides take the base TinyStories-656K and its three LoRA backbones, and write `--tokens` tokens for each prompt at
 each preference. The transformers side does as Bone Soup's published code: for each preference the models are read from
-their files, merged, and sampled in batches of 64. It is timed at every `--share`-th preference, ours at all of them;
-the two alternate, so that both meet the same machine. Wall and CPU seconds, and what they come to for the whole front.
+their files, merged, and sampled in batches of 64. It is timed at every `--share`-th preference with each number of
+threads, ours at all of them; all take turns, so that they meet the same machine. Wall and CPU time per token, and how
+many times faster than transformers at its fastest. `--effect` says what narrower weights do to the texts instead.
 Needs the tests' packages, torch, transformers and peft.
 """
 
@@ -16,12 +17,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import bonesoup
-from bonesoup.eval import Row, Sampling, sample, simplex
+from bonesoup.eval import Row, Sample, Sampling, sample, simplex
 
 BATCH = 64
 BETA = 0.7
@@ -47,37 +49,45 @@ class Ours:
         other = (1 - BETA) / 2
         self._soup.set_matrix([[BETA if row == column else other for column in range(3)] for row in range(3)])
         self._kind, self._batch = kind, batch
+        self.read = self._soup.tokenize
+
+    def solve(self, preference: Sequence[float]) -> Sequence[float]:
+        """Return the coefficients of a preference."""
+        return self._soup.solve(preference=preference).coefficients
+
+    def blend(self, preference: Sequence[float]) -> bonesoup.Blend:
+        return self._soup.blend(preference=preference, kind=self._kind)
+
+    def texts(
+        self, preferences: Iterable[Sequence[float]], read: Sequence[Sequence[int]], tokens: int
+    ) -> Sequence[Sample]:
+        """Write all texts at all preferences."""
+        rows = (
+            Row(blend, prompt, number) for blend in map(self.blend, preferences) for number, prompt in enumerate(read)
+        )
+        return [text for _, text in sample(rows, Sampling(tokens, batch=self._batch))]
 
     def write(self, preferences: Sequence[Sequence[float]], texts: Sequence[str], tokens: int) -> int:
         """Write all texts at all preferences; return how many tokens that were."""
-        read = [self._soup.tokenize(text) for text in texts]
-        rows = (
-            Row(blend, prompt, number)
-            for blend in (self._soup.blend(preference=preference, kind=self._kind) for preference in preferences)
-            for number, prompt in enumerate(read)
-        )
-        count = 0
-        for _, text in sample(rows, Sampling(tokens, batch=self._batch)):
-            count += len(text.tokens)
-        return count
+        return sum(len(text.tokens) for text in self.texts(preferences, [self.read(text) for text in texts], tokens))
 
 
 class Transformers:
     """transformers and peft: merge, then sample in batches of 64."""
 
-    def __init__(self, models: Path, threads: int, solve: Callable[[Sequence[float]], Sequence[float]]) -> None:
+    def __init__(self, models: Path, solve: Callable[[Sequence[float]], Sequence[float]]) -> None:
         import torch
         import transformers
 
-        torch.set_num_threads(threads)
         transformers.utils.logging.disable_progress_bar()
         self._torch, self._transformers, self._models, self._solve = torch, transformers, models, solve
         base = models / "TinyStories-656K"
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(base, padding_side="left")
         self._tokenizer.pad_token = self._tokenizer.eos_token
 
-    def write(self, preferences: Sequence[Sequence[float]], texts: Sequence[str], tokens: int) -> int:
+    def write(self, preferences: Sequence[Sequence[float]], texts: Sequence[str], tokens: int, threads: int) -> int:
         """Write all texts at all preferences; return how many tokens that were."""
+        self._torch.set_num_threads(threads)
         count = 0
         for preference in preferences:
             model = self._merged(self._solve(preference))
@@ -112,11 +122,81 @@ class Transformers:
         return model.merge_and_unload().eval()
 
 
-def timed(side: Ours | Transformers, preferences: Sequence[Sequence[float]], texts: Sequence[str], tokens: int) -> Any:
+def timed(write: Callable[[], int]) -> dict[str, float]:
     """Return tokens, wall and CPU seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
-    count = side.write(preferences, texts, tokens)
+    count = write()
     return {"tokens": count, "wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+
+
+def race(options: argparse.Namespace, grid: Sequence[Sequence[float]], texts: Sequence[str]) -> dict[str, Any]:
+    """Time all sides in turns; return microseconds per token, and how many times faster ours are."""
+    sides: dict[str, Callable[[Sequence[Sequence[float]]], int]] = {}
+    solve = None
+    for name in options.ours.split(","):
+        weights, kind = name.split("/")
+        ours = Ours(options.models, options.threads, weights, kind, options.batch)
+        sides[name] = partial(ours.write, texts=texts, tokens=options.tokens)
+        solve = ours.solve
+    assert solve is not None
+    theirs = Transformers(options.models, solve)
+    for threads in options.their_threads:
+        sides[f"transformers/{threads}"] = partial(theirs.write, texts=texts, tokens=options.tokens, threads=threads)
+    for write in sides.values():
+        write(grid[:1])  # warm
+    found = {name: {"tokens": 0.0, "wall": 0.0, "cpu": 0.0} for name in sides}
+    for start in range(0, len(grid), options.share):
+        group = grid[start : start + options.share]
+        for name, write in sides.items():
+            for key, value in timed(partial(write, group[:1] if name.startswith("transformers") else group)).items():
+                found[name][key] += value
+        print(f"{start + len(group)} of {len(grid)} preferences", file=sys.stderr, flush=True)
+    best = {
+        key: min(one[key] / one["tokens"] for name, one in found.items() if name.startswith("transformers"))
+        for key in ("wall", "cpu")
+    }
+    return {
+        name: {
+            "tokens": one["tokens"],
+            **{f"{key}_us": round(one[key] / one["tokens"] * 1e6, 2) for key in best},
+            **{f"{key}_times_faster": round(best[key] / (one[key] / one["tokens"]), 2) for key in best},
+        }
+        for name, one in found.items()
+    }
+
+
+def effect(options: argparse.Namespace, grid: Sequence[Sequence[float]], texts: Sequence[str]) -> dict[str, Any]:
+    """Compare the distributions of each token of texts that f32 wrote, and the texts that each format writes."""
+    import numpy
+    from bonesoup.eval.likelihood import log_softmax, rows
+
+    every = grid[:: options.share]
+    full = Ours(options.models, options.threads, "f32", "folded", options.batch)
+    prompts = [full.read(text) for text in texts]
+    written = {point: full.texts([point], prompts, options.tokens) for point in every}
+
+    def distributions(side: Ours, point: Sequence[float], number: int) -> Any:
+        tokens = written[tuple(point)][number].tokens
+        with side.blend(point).session() as session:
+            session.append([*prompts[number], *tokens][:-1])
+            session.decode(all_logits=True)
+            return log_softmax(rows(session._handle, len(prompts[number]) - 1, len(tokens), 2048).astype("float64"))
+
+    result: dict[str, Any] = {}
+    for weights in ("f32", "bf16", "q8_0"):
+        side = Ours(options.models, options.threads, weights, "folded", options.batch)
+        divergence: list[float] = []
+        for point in every:
+            for number in range(0, len(prompts), options.share):
+                p, q = distributions(full, point, number), distributions(side, point, number)
+                divergence += list((numpy.exp(p) * (p - q)).sum(axis=-1))
+        own = [one for point in every for one in side.texts([point], prompts, options.tokens)]
+        result[weights] = {
+            "kl_from_f32_nats_per_token": float(numpy.mean(divergence)),
+            "mean_logprob": float(numpy.mean(numpy.concatenate([one.logprobs for one in own]))),
+            "tokens_per_text": float(numpy.mean([len(one.tokens) for one in own])),
+        }
+    return result
 
 
 def main() -> None:
@@ -126,32 +206,14 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=256)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--share", type=int, default=6, help="transformers does every so-manyth preference")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=BATCH, help="ours")
-    parser.add_argument("--weights", choices=("f32", "bf16", "q8_0"), help="ours; default: the file's own, f32")
-    parser.add_argument("--kind", choices=("live", "folded"), default="live", help="ours")
+    parser.add_argument("--threads", type=int, default=2, help="ours")
+    parser.add_argument("--their-threads", type=lambda text: [int(one) for one in text.split(",")], default=[1, 2])
+    parser.add_argument("--batch", type=int, default=0, help="ours; default: as bonesoup eval")
+    parser.add_argument("--ours", default="f32/folded", help="weights/kind, several with commas between them")
+    parser.add_argument("--effect", action="store_true", help="of narrower weights on the texts; nothing is timed")
     options = parser.parse_args()
-    ours = Ours(options.models, options.threads, options.weights, options.kind, options.batch)
-    theirs = Transformers(options.models, options.threads, lambda mu: ours._soup.solve(preference=mu).coefficients)
     grid, texts = simplex(3, options.divisions), prompts(options.prompts)
-    for side in (ours, theirs):
-        timed(side, grid[:1], texts[:BATCH], options.tokens)  # warm
-    found: dict[str, dict[str, float]] = {}
-    for start in range(0, len(grid), options.share):
-        group = grid[start : start + options.share]
-        for name, side, part in (("bonesoup", ours, group), ("transformers", theirs, group[:1])):
-            run = timed(side, part, texts, options.tokens)
-            total = found.setdefault(name, {"preferences": 0, "tokens": 0, "wall": 0, "cpu": 0})
-            total["preferences"] += len(part)
-            for key, value in run.items():
-                total[key] += value
-            print(name, run, file=sys.stderr, flush=True)
-    for total in found.values():
-        for key in ("wall", "cpu"):
-            total[f"front_{key}"] = total[key] / total["preferences"] * len(grid)
-            total[f"{key}_microseconds_per_token"] = total[key] / total["tokens"] * 1e6
-    ratios = {key: found["transformers"][f"front_{key}"] / found["bonesoup"][f"front_{key}"] for key in ("wall", "cpu")}
-    print(json.dumps({**found, "times_faster": ratios}, indent=2))
+    print(json.dumps((effect if options.effect else race)(options, grid, texts), indent=2))
 
 
 if __name__ == "__main__":

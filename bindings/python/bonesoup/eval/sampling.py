@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from ctypes import byref, c_void_p, pointer, string_at
+from ctypes import byref, c_void_p, pointer, sizeof, string_at
 from typing import Any, NamedTuple
 
 from bonesoup import _structs
@@ -24,6 +24,7 @@ from bonesoup.blend import Blend
 # Bytes of the keys and values of the texts in one call, and how many texts that may be.
 _MEMORY = 128 << 20
 _FEWEST, _MOST = 64, 1024
+_POINTER = sizeof(c_void_p)
 
 
 class Row(NamedTuple):
@@ -80,6 +81,7 @@ class _Texts:
         self._sampling.temperature = how.temperature
         self._generate: Any = options(_structs.GenerateOptions, "bsoup_generate_options_init")
         self._generate.max_tokens, self._generate.sampling = how.max_tokens, pointer(self._sampling)
+        self._session_pointer, self._generate_pointer = byref(self._session), byref(self._generate)
         self._decode: Any = options(_structs.DecodeOptions, "bsoup_decode_options_init")
         self._info: Any = info(_structs.GenerationInfo)
 
@@ -109,12 +111,10 @@ class _Texts:
     def _begin(self, row: Row, sessions: Any, place: int) -> None:
         self._session.context = self._context(row)
         self._sampling.seed = row.seed
-        made = c_void_p()
-        check(C.bsoup_session_create(row.blend._handle, byref(self._session), byref(made)))
-        sessions[place] = made
-        prompt = tokens(row.prompt)
-        check(C.bsoup_session_append(made, prompt, len(prompt)))
-        check(C.bsoup_session_begin(made, byref(self._generate)))
+        check(C.bsoup_session_create(row.blend._handle, self._session_pointer, byref(sessions, place * _POINTER)))
+        session, prompt = sessions[place], tokens(row.prompt)
+        check(C.bsoup_session_append(session, prompt, len(prompt)))
+        check(C.bsoup_session_begin(session, self._generate_pointer))
 
     def _read(self, text: int | None) -> Sample:
         found = self._info
