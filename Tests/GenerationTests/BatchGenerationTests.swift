@@ -68,10 +68,10 @@ import Transformer
   @Test func sessionsThatFailLeaveTheOthersAlone() throws {
     let soup = try openSoup(Fixtures.soup("llama3-lora"))
     var sessions = try begun(soup, 40)
-    let empty = try soup.session()
-    let full = try soup.session(context: 12)
+    let empty = try soup.session([0, 0, 0])
+    let full = try soup.session([0, 0, 0], context: 12)
     try full.append(Array(try fixtureTokens("llama3")[0..<12]))
-    let over = try soup.session()
+    let over = try soup.session([0, 0, 0])
     try over.append([1])
     try over.begin(options(0))
     _ = try follow(over)
