@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from ctypes import byref, c_void_p, pointer, sizeof, string_at
+from ctypes import byref, c_void_p, pointer, string_at
 from typing import Any, NamedTuple
 
 from bonesoup import _structs
@@ -24,7 +24,6 @@ from bonesoup.blend import Blend
 # Bytes of the keys and values of the texts in one call, and how many texts that may be.
 _MEMORY = 128 << 20
 _FEWEST, _MOST = 64, 1024
-_POINTER = sizeof(c_void_p)
 
 
 class Row(NamedTuple):
@@ -111,8 +110,9 @@ class _Texts:
     def _begin(self, row: Row, sessions: Any, place: int) -> None:
         self._session.context = self._context(row)
         self._sampling.seed = row.seed
-        check(C.bsoup_session_create(row.blend._handle, self._session_pointer, byref(sessions, place * _POINTER)))
-        session, prompt = sessions[place], tokens(row.prompt)
+        session, prompt = c_void_p(), tokens(row.prompt)
+        check(C.bsoup_session_create(row.blend._handle, self._session_pointer, byref(session)))
+        sessions[place] = session
         check(C.bsoup_session_append(session, prompt, len(prompt)))
         check(C.bsoup_session_begin(session, self._generate_pointer))
 
