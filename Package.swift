@@ -10,7 +10,7 @@ func instructionSet(_ flags: [String]) -> [SwiftSetting] {
 let avx2 = ["-mavx2", "-mfma", "-mf16c"]
 let avx512 =
   avx2 + [
-    "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mavx512bf16",
+    "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mavx512bf16", "-mprfchw",
     "-mprefer-vector-width=512",
   ]
 

@@ -15,8 +15,13 @@ extension BlockPanel {
     var left = blocks(k)
     var ahead = ahead
     let share = ahead.byteCount / max((left &+ 1) >> 1, 1)
+    let lateBlocks = length > 32 ? 2 : 4
     while left > 0 {
-      if count >= 6 { ahead.prefetch(share) }
+      if count >= 6 {
+        ahead.prefetch(share)
+        // Some hundred cycles before the end.
+        if left == lateBlocks || left == lateBlocks - 1 { output.prefetch(tokens: count) }
+      }
       let first = pair + 64
       add(&sums, Width.self, first, pair, x, width)
       x += tokenBlockBytes &* width

@@ -23,7 +23,14 @@ extension FloatPanel {
     let end = panel + steps(k) &* weightStride
     // Where there is much to compute by each weight, also what the next panel begins with.
     let ahead = Shape.tokens < 6 ? 4096 : 16384
+    // Some hundred cycles before the end, and what there is for few tokens is no wait.
+    let late = end - 32 &* weightStride
+    var isReady = Shape.tokens < 6
     while w < end {
+      if !isReady, w >= late {
+        isReady = true
+        output.prefetch(tokens: Shape.tokens, isPair: Shape.isPair)
+      }
       bsk_prefetch(w + ahead)
       if Shape.isPair, weightBytes > 32 { bsk_prefetch(w + ahead + weightBytes) }
       let a = load(w)

@@ -19,6 +19,18 @@ struct TileOutput {
     return rows &- row >= 16 ? bsk_load_f32(source) : bsk_load_f32_partial(source, rows &- row)
   }
 
+  /// Has the lines of the tokens' sums, of 16 rows or all, at hand by the time when they are stored, which would wait for
+  /// them otherwise.
+  @inline(__always)
+  func prefetch(tokens count: Int, isPair: Bool = false) {
+    var token = 0
+    while token < min(count, tokens) {
+      bsk_prefetch_write(y + token &* stride)
+      if isPair, rows > 16 { bsk_prefetch_write(y + token &* stride + 16) }
+      token &+= 1
+    }
+  }
+
   @inline(__always)
   func store(_ sums: bsk_f32x16, _ token: Int, _ row: Int) {
     guard token < tokens, row < rows else { return }

@@ -92,6 +92,9 @@ BSK_INLINE bsk_u32x16 bsk_zero_u32(void) { return (bsk_u32x16)(0); }
 // Brings the line of `p`, which may be any address, nearer.
 BSK_INLINE void bsk_prefetch(const void *p) { __builtin_prefetch(p, 0, 2); }
 
+// Brings the line of `p` to the first-level cache, to be written where the level has an instruction that says so.
+BSK_INLINE void bsk_prefetch_write(void *p) { __builtin_prefetch(p, 1, 3); }
+
 // The greater per lane, b where either is NaN.
 BSK_INLINE bsk_f32x16 bsk_greater(bsk_f32x16 a, bsk_f32x16 b) { return a > b ? a : b; }
 
