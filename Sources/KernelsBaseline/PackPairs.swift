@@ -32,8 +32,7 @@ func packPairs<Source: Format>(
       while row < count {
         let low = source.load(row, column, min(columns, 16))
         let high = columns > 16 ? source.load(row, column &+ 16, columns &- 16) : bsk_splat(0)
-        bsk_store_u16(narrowed + 64 &* row, bsk_to_bf16(low))
-        bsk_store_u16(narrowed + 64 &* row + 32, bsk_to_bf16(high))
+        bsk_store_bf16(narrowed + 64 &* row, low, high)
         row &+= 1
       }
       if columns == 32 {

@@ -17,5 +17,6 @@ public func kernelTable() -> bsk_kernels {
     magnitude_histogram: magnitudeHistogram,
     magnitude_count: magnitudeCount, keep_magnitudes: keepMagnitudes,
     random_words: randomWords, keep_words: keepWords, draw: draw, prune_row: pruneRow, merge_deltas: mergeDeltas,
+    count_deltas: countDeltas, merge_sources: mergeSources,
     keep_chosen: keepChosen, pack_chosen: packChosen, keep_packed: keepPacked)
 }

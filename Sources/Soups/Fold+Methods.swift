@@ -30,6 +30,25 @@ extension Fold {
   func merge(
     _ parameter: Parameter, module: String?, by method: BlendMethod, into result: Buffer, monitor: Monitor
   ) throws(BoneSoupError) -> TensorView {
+    let tensor = try mergeTensor(parameter, module: module, by: method, into: result, monitor: monitor)
+    try method.method.merge(tensor)
+    return TensorView(floats: result, name: tensor.name, shape: parameter.shape)
+  }
+
+  /// The method's merge of a tensor straight from the files to where it is wanted; nil where it takes more than that.
+  func directMerge(
+    _ parameter: Parameter, module: String?, monitor: Monitor
+  ) throws(BoneSoupError) -> DirectMerge? {
+    guard let method, let merged, let vectors = method.method as? any TaskVectorMethod,
+      coefficients.contains(where: { $0 != 0 })
+    else { return nil }
+    return try DirectMerge(
+      vectors.arithmetic, try mergeTensor(parameter, module: module, by: method, into: merged, monitor: monitor))
+  }
+
+  private func mergeTensor(
+    _ parameter: Parameter, module: String?, by method: BlendMethod, into result: Buffer, monitor: Monitor
+  ) throws(BoneSoupError) -> MergeTensor {
     // The head of a tied model that comes apart is made of the embedding, and goes by its own name.
     let name = module == "lm_head" ? "lm_head.weight" : parameter.name
     let known = TensorName(name)
@@ -50,14 +69,12 @@ extension Fold {
     }
     let layers = base.config.layerCount
     let depth = known.layer.map { layers > 1 ? Double($0) / Double(layers - 1) : 1 } ?? 0
-    try method.method.merge(
-      MergeTensor(
-        name: name, nameHash: known.hash,
-        shape: MergeShape(parameter.shape, name: name, modelCount: sources.count, threadCount: pool.threadCount),
-        base: try MemorySource(wanted), models: sources,
-        values: try method.values(weights, tensor: name, depth: depth), seed: method.seed,
-        sink: TaskMatrixSink(memory: result), engine: engine, pool: pool, monitor: monitor.silent,
-        progress: MergeProgress(total: 1, monitor: monitor.silent)))
-    return TensorView(floats: result, name: name, shape: parameter.shape)
+    return MergeTensor(
+      name: name, nameHash: known.hash,
+      shape: MergeShape(parameter.shape, name: name, modelCount: sources.count, threadCount: pool.threadCount),
+      base: try MemorySource(wanted), models: sources,
+      values: try method.values(weights, tensor: name, depth: depth), seed: method.seed,
+      sink: TaskMatrixSink(memory: result), engine: engine, pool: pool, monitor: monitor.silent,
+      progress: MergeProgress(total: 1, monitor: monitor.silent))
   }
 }

@@ -24,7 +24,7 @@ struct Fold: Sendable {
   /// Numbers of a chunk of panels: small enough to answer a cancel soon and to even out the threads.
   private static let chunkSize = 1 << 18
   /// Columns at a time, so that the sums of a panel's rows stay in the second-level cache.
-  private static let stretchLength = 2048
+  private static let stretchLength = 1024
 
   /// Bytes of the result.
   static func byteCount(
@@ -112,6 +112,10 @@ struct Fold: Sendable {
       of: Float.self, count: parameter.elementCount, allocator: engine.allocator,
       purpose: "the folded \(parameter.name)")
     let whole = 0..<parameter.elementCount
+    if let direct = try directMerge(parameter, module: nil, monitor: monitor) {
+      direct.compute(whole, kernels: engine.kernels, into: result.elements())
+      return result
+    }
     FoldSum(try terms(parameter, module: nil, monitor: monitor)).compute(
       row: 0, stretch: whole, kernels: engine.kernels, into: result.elements())
     return result
@@ -122,26 +126,36 @@ struct Fold: Sendable {
   private func matrix(_ parameter: Parameter, module: String, monitor: Monitor) throws(BoneSoupError) -> Weight {
     let (rows, columns) = (parameter.shape[0], parameter.shape[1])
     let format = parameter.isEnd ? format.ofEnds : format
-    let sum = FoldSum(try terms(parameter, module: module, monitor: monitor))
+    let direct = try directMerge(parameter, module: module, monitor: monitor)
+    let sum = FoldSum(direct == nil ? try terms(parameter, module: module, monitor: monitor) : [])
     let panels = try Weight.makePanels(
       rows: rows, columns: columns, format: format, engine: engine, purpose: "the folded \(parameter.name)")
     let weight = Weight(rows: rows, columns: columns, format: format, panels: panels, kernels: engine.kernels)
-    if let type = sum.commonType {
+    let kernels = engine.kernels
+    if let direct {
+      try packRows(into: panels, of: weight, purpose: parameter.name, monitor: monitor) { row, stretch, out in
+        let start = row * columns
+        direct.compute(start + stretch.lowerBound..<start + stretch.upperBound, kernels: kernels, into: out)
+      }
+    } else if let type = sum.commonType {
       try eachPanel(of: weight, monitor: monitor) { panel, _ in
         sum.pack(
-          weight.rows(ofPanel: panel), type: type, format: format, kernels: engine.kernels,
+          weight.rows(ofPanel: panel), type: type, format: format, kernels: kernels,
           into: panels.pointer + panel * weight.panelBytes)
       }
     } else {
-      try packSums(sum, into: panels, of: weight, purpose: parameter.name, monitor: monitor)
+      try packRows(into: panels, of: weight, purpose: parameter.name, monitor: monitor) { row, stretch, out in
+        sum.compute(row: row, stretch: stretch, kernels: kernels, into: out)
+      }
     }
     if engine.allocator.limit != nil { sum.dropBehind() }
     return weight
   }
 
-  /// The sums of a panel's rows, a stretch of columns at a time, are packed while they are in the cache.
-  private func packSums(
-    _ sum: FoldSum, into panels: Buffer, of weight: Weight, purpose: String, monitor: Monitor
+  /// A panel's rows, a stretch of columns at a time, are packed while they are in the cache.
+  private func packRows(
+    into panels: Buffer, of weight: Weight, purpose: String, monitor: Monitor,
+    _ compute: @Sendable (_ row: Int, _ stretch: Range<Int>, _ out: UnsafeMutablePointer<Float>) -> Void
   ) throws(BoneSoupError) {
     let (columns, kernels) = (weight.columns, engine.kernels)
     let width = min(columns, Self.stretchLength)
@@ -155,8 +169,7 @@ struct Fold: Sendable {
       for start in stride(from: 0, to: columns, by: width) {
         let stretch = start..<min(start + width, columns)
         for row in range {
-          sum.compute(
-            row: row, stretch: stretch, kernels: kernels, into: sums + (row - range.lowerBound) * stretch.count)
+          compute(row, stretch, sums + (row - range.lowerBound) * stretch.count)
         }
         kernels.packRows(
           weight.format, type: .f32, rows: sums, ld: stretch.count, count: range.count, columns: columns,

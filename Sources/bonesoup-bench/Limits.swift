@@ -33,10 +33,13 @@ struct Limits {
   mutating func measure() {
     for _ in 0..<4 {
       read = max(read, Double(memory.byteCount) / streamTime())
-      merge = max(merge, Double(memory.byteCount) / mergeTime())
+      merge = max(merge, mergeNow())
       for kind in Kernels.Arithmetic.allCases { arithmetic[kind] = max(peak(kind), measuredPeak(kind)) }
     }
   }
+
+  /// Bytes a second of a merge of three streams at this moment.
+  func mergeNow() -> Double { Double(memory.byteCount) / mergeTime() }
 
   func peak(_ kind: Kernels.Arithmetic) -> Double { arithmetic[kind] ?? 0 }
 

@@ -1,7 +1,7 @@
 """Merges of files beside mergekit: how long, and in how much memory; and blends by methods in memory.
 
     python merging.py speed --models DIR [--runs N] [--only METHOD]    files to files, both sides in turns
-    python merging.py memory --models DIR [--runs N] [--only METHOD]   blends of a soup in memory
+    python merging.py memory --models DIR [--runs N] [--only METHOD] [--bench PATH]   blends of a soup in memory
     python merging.py make DIR                                         a random model of 100 MB with three fine-tunes
 
 DIR holds `base` and `tune0`, `tune1`, `tune2` (or any four folders are given by --base and --tune). mergekit runs in
@@ -14,10 +14,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -145,6 +147,14 @@ def memory(options: argparse.Namespace, base: pathlib.Path, tunes: list[pathlib.
     """Time blends in memory: the models' bytes read once and the result's written once, per second."""
     import bonesoup
 
+    def limit() -> float:
+        """The bandwidth of a merge of three streams at this moment, bytes a second; NaN without the program."""
+        if not options.bench:
+            return math.nan
+        command = [options.bench, str(base), "--only", "limits", "--json"]
+        rows = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)["rows"]
+        return next(float(row["value"]) * 1e9 for row in rows if row["name"].startswith("merge"))
+
     size = sum(path.stat().st_size for path in base.glob("*.safetensors"))
     with bonesoup.Soup.open(base, weights="bf16") as soup:
         for tune in tunes:
@@ -157,16 +167,22 @@ def memory(options: argparse.Namespace, base: pathlib.Path, tunes: list[pathlib.
                 densities = (bonesoup.Setting("density", value, model=i) for i, value in enumerate(DENSITIES))
                 method = bonesoup.MethodChoice(case.method, tuple(densities))
             best = processors = float("inf")
-            for _ in range(options.runs + 1):
+            shares = []
+            for turn in range(options.runs + 1):
+                around = limit()
                 start, used = time.monotonic(), time.process_time()
                 # Powers of two that sum to 1: the plain sum does not read the base.
                 soup.blend(coefficients=[0.5, 0.25, 0.25], kind="folded", method=method).close()
-                best = min(best, time.monotonic() - start)
+                took = time.monotonic() - start
+                best = min(best, took)
                 processors = min(processors, time.process_time() - used)
-            moved = size * (len(tunes) + (1 if case.has_base else 0) + 1)
+                moved = size * (len(tunes) + (1 if case.has_base else 0) + 1)
+                if turn > 0:
+                    shares.append(moved / took / max(around, limit()))
+            share = "" if math.isnan(shares[0]) else f", {statistics.median(shares):.0%} of the limit beside it"
             print(
                 f"{case.name:16} {best:6.2f} s ({processors:.2f} of processors), "
-                f"{moved / best / 1e9:5.1f} GB/s read and written",
+                f"{moved / best / 1e9:5.1f} GB/s read and written{share}",
                 flush=True,
             )
 
@@ -202,6 +218,7 @@ def main() -> None:
     parser.add_argument("--base", type=pathlib.Path)
     parser.add_argument("--tune", type=pathlib.Path, action="append", default=[])
     parser.add_argument("--mergekit", default="mergekit-yaml")
+    parser.add_argument("--bench", help="bonesoup-bench, to measure the memory's limit beside each blend")
     parser.add_argument("--work", help="where results are written; default: the system's temporary folder")
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--only", action="append", default=[])

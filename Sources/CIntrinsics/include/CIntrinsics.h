@@ -127,6 +127,11 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
   void (*prune_row)(float *x, intptr_t count, const uint32_t *words, const uint32_t *limits, uint64_t *scratch);
   void (*merge_deltas)(const float *_Nonnull const *_Nonnull deltas, const float *factors, intptr_t n, uint32_t flags,
                        float divisor, float lambda, const float *base, intptr_t count, float *out);
+  void (*count_deltas)(uint8_t type, const void *source, const void *base, intptr_t count, uint32_t low, uint32_t shift,
+                       uint32_t bins, uint32_t known, uint32_t *histogram, intptr_t *counts);
+  void (*merge_sources)(uint8_t type, const void *_Nonnull const *_Nonnull sources, const uint32_t *lows,
+                        const float *factors, intptr_t n, bool elects, float lambda, const void *base, intptr_t count,
+                        float *out);
   void (*keep_chosen)(float *x, const float *chosen, intptr_t count);
   void (*pack_chosen)(const float *chosen, intptr_t count, uint16_t *bits);
   void (*keep_packed)(float *x, const uint16_t *bits, intptr_t count);

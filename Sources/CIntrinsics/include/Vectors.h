@@ -256,6 +256,20 @@ BSK_INLINE bsk_u32x16 bsk_to_bf16_pairs(bsk_f32x16 first, bsk_f32x16 second) {
   return (bsk_round_to_bf16(first) >> 16) | (bsk_round_to_bf16(second) & 0xffff0000u);
 }
 
+// 32 numbers, of `low` and then of `high`, rounded to bf16.
+BSK_INLINE void bsk_store_bf16(void *p, bsk_f32x16 low, bsk_f32x16 high) {
+#if defined(__AVX512BF16__) && defined(__AVX512DQ__)
+  __mmask16 small = _mm512_fpclass_ps_mask((__m512)low, 0x20) | _mm512_fpclass_ps_mask((__m512)high, 0x20);
+  if (__builtin_expect(small == 0, 1)) {
+    __m512bh halves = _mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+    __builtin_memcpy(p, &halves, sizeof halves);
+    return;
+  }
+#endif
+  bsk_store_u16(p, bsk_to_bf16(low));
+  bsk_store_u16((char *)p + 32, bsk_to_bf16(high));
+}
+
 #pragma clang diagnostic pop
 
 #if defined(__F16C__) || defined(__aarch64__)
