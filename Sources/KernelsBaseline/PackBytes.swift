@@ -21,7 +21,8 @@ func packBytes<Panel: BytePanel, Source: Format>(
 }
 
 /// Pairs of blocks of a sum of 16 rows of bf16, quantised before they are turned: a quarter as much is turned. Returns the
-/// column that it came to; it stops before a pair that holds an infinity or a NaN.
+/// column that it came to; it stops before a pair that holds an infinity or a NaN. What comes next is asked for half of the
+/// rows while they are summed, for the others while they are quantised, so that the memory is never idle.
 @inline(__always)
 private func sumBytes<Panel: BytePanel, Count: TermCount, Source: Format>(
   _: Panel.Type, _: Count.Type, _ source: RowSums<Source>, _ streams: Bool, _ out: UnsafeMutableRawPointer
@@ -50,6 +51,10 @@ private func sumBytes<Panel: BytePanel, Count: TermCount, Source: Format>(
           let inverse = bsk_splat(inverses[row])
           var i = 0
           while i < length {
+            if row & 1 == 1 {
+              let place = column &+ half &* length &+ i
+              sums.prefetch(source.start &+ 2 &* place &+ source.ahead(place) &+ row &* source.stride)
+            }
             let numbers = wide + 4 &* (row &* length &+ i)
             bsk_store_byte_pairs(
               bytes + (2 &* row &+ half) &* length + i,
@@ -94,7 +99,8 @@ private func sumBlock<Count: TermCount, Source: Format>(
     let place = source.start &+ 2 &* (column &+ i)
     var row = 0
     while row < 16 {
-      let pairs = sums.load(place &+ row &* source.stride, ahead: ahead)
+      if row & 1 == 0 { sums.prefetch(place &+ ahead &+ row &* source.stride) }
+      let pairs = sums.load(place &+ row &* source.stride)
       let numbers = wide + 4 &* (row &* length &+ i)
       bsk_store_f32(numbers, pairs.first)
       bsk_store_f32(numbers + 64, pairs.second)

@@ -33,22 +33,17 @@ struct PairSums<Count: TermCount> {
     (d, cd) = Count.count > 3 ? (terms[3].source, bsk_splat(terms[3].coefficient)) : (a, ca)
   }
 
-  /// The sums of the first of each pair, and of the second.
-  ///
-  /// - Parameters:
-  ///   - place: where in each source, in bytes.
-  ///   - ahead: how many bytes further on to ask for.
+  /// The sums of the first of each pair, and of the second, at a place of each source in bytes.
   @inline(__always)
-  func load(_ place: Int, ahead: Int) -> (first: bsk_f32x16, second: bsk_f32x16) {
-    bsk_prefetch(a + (place &+ ahead))
+  func load(_ place: Int) -> (first: bsk_f32x16, second: bsk_f32x16) {
     let pairs = bsk_load_u32(a + place)
     var sums = (first: bsk_multiply(ca, bsk_first_bf16(pairs)), second: bsk_multiply(ca, bsk_second_bf16(pairs)))
-    if Count.count > 1 { add(b, cb, place, ahead, &sums) }
-    if Count.count > 2 { add(c, cc, place, ahead, &sums) }
-    if Count.count > 3 { add(d, cd, place, ahead, &sums) }
+    if Count.count > 1 { add(b + place, cb, &sums) }
+    if Count.count > 2 { add(c + place, cc, &sums) }
+    if Count.count > 3 { add(d + place, cd, &sums) }
     var term = 1
     while Count.count == 0, term < termCount {
-      add(terms[term].source, bsk_splat(terms[term].coefficient), place, ahead, &sums)
+      add(terms[term].source + place, bsk_splat(terms[term].coefficient), &sums)
       term &+= 1
     }
     return sums
@@ -56,12 +51,24 @@ struct PairSums<Count: TermCount> {
 
   @inline(__always)
   private func add(
-    _ source: UnsafeRawPointer, _ coefficient: bsk_f32x16, _ place: Int, _ ahead: Int,
-    _ sums: inout (first: bsk_f32x16, second: bsk_f32x16)
+    _ source: UnsafeRawPointer, _ coefficient: bsk_f32x16, _ sums: inout (first: bsk_f32x16, second: bsk_f32x16)
   ) {
-    bsk_prefetch(source + (place &+ ahead))
-    let pairs = bsk_load_u32(source + place)
+    let pairs = bsk_load_u32(source)
     sums.first = bsk_fma(coefficient, bsk_first_bf16(pairs), sums.first)
     sums.second = bsk_fma(coefficient, bsk_second_bf16(pairs), sums.second)
+  }
+
+  /// Asks for a place of each source.
+  @inline(__always)
+  func prefetch(_ place: Int) {
+    bsk_prefetch(a + place)
+    if Count.count > 1 { bsk_prefetch(b + place) }
+    if Count.count > 2 { bsk_prefetch(c + place) }
+    if Count.count > 3 { bsk_prefetch(d + place) }
+    var term = 1
+    while Count.count == 0, term < termCount {
+      bsk_prefetch(terms[term].source + place)
+      term &+= 1
+    }
   }
 }

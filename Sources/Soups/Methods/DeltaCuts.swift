@@ -168,7 +168,7 @@ struct DeltaCuts {
     if seen >= search.wanted { return search.look(from: search.low + UInt32(search.bins) << search.shift, to: 1 << 31) }
     for bin in stride(from: search.bins - 1, through: 0, by: -1) {
       let low = search.low + UInt32(bin) << search.shift
-      let hasKnown = search.known >= low && search.known - low >> search.shift == 0
+      let hasKnown = search.known >= low && (search.known - low) >> search.shift == 0
       let others = (0..<tensor.pool.threadCount).reduce(0) { $0 + Int(histogram(search.model, slot: $1)[bin]) }
       let all = others + (hasKnown ? known : 0)
       if seen + all < search.wanted {
