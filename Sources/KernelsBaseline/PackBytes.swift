@@ -99,8 +99,7 @@ private func sumBlock<Count: TermCount, Source: Format>(
     let place = source.start &+ 2 &* (column &+ i)
     var row = 0
     while row < 16 {
-      if row & 1 == 0 { sums.prefetch(place &+ ahead &+ row &* source.stride) }
-      let pairs = sums.load(place &+ row &* source.stride)
+      let pairs = sums.load(place &+ row &* source.stride, ahead: row & 1 == 0 ? ahead : 0)
       let numbers = wide + 4 &* (row &* length &+ i)
       bsk_store_f32(numbers, pairs.first)
       bsk_store_f32(numbers + 64, pairs.second)

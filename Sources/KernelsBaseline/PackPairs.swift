@@ -63,8 +63,7 @@ private func sumPairs<Count: TermCount, Source: Format>(
     let place = source.start &+ 2 &* column
     var row = 0
     while row < count {
-      sums.prefetch(place &+ ahead &+ row &* source.stride)
-      let pairs = sums.load(place &+ row &* source.stride)
+      let pairs = sums.load(place &+ row &* source.stride, ahead: ahead)
       bsk_store_u32(narrowed + 64 &* row, bsk_to_bf16_pairs(pairs.first, pairs.second))
       row &+= 1
     }

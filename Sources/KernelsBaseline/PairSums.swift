@@ -33,17 +33,22 @@ struct PairSums<Count: TermCount> {
     (d, cd) = Count.count > 3 ? (terms[3].source, bsk_splat(terms[3].coefficient)) : (a, ca)
   }
 
-  /// The sums of the first of each pair, and of the second, at a place of each source in bytes.
+  /// The sums of the first of each pair, and of the second.
+  ///
+  /// - Parameters:
+  ///   - place: where in each source, in bytes.
+  ///   - ahead: how many bytes further on to ask for. Source by source: asked for all at once it took 8 % longer.
   @inline(__always)
-  func load(_ place: Int) -> (first: bsk_f32x16, second: bsk_f32x16) {
+  func load(_ place: Int, ahead: Int) -> (first: bsk_f32x16, second: bsk_f32x16) {
+    bsk_prefetch(a + (place &+ ahead))
     let pairs = bsk_load_u32(a + place)
     var sums = (first: bsk_multiply(ca, bsk_first_bf16(pairs)), second: bsk_multiply(ca, bsk_second_bf16(pairs)))
-    if Count.count > 1 { add(b + place, cb, &sums) }
-    if Count.count > 2 { add(c + place, cc, &sums) }
-    if Count.count > 3 { add(d + place, cd, &sums) }
+    if Count.count > 1 { add(b + place, cb, ahead, &sums) }
+    if Count.count > 2 { add(c + place, cc, ahead, &sums) }
+    if Count.count > 3 { add(d + place, cd, ahead, &sums) }
     var term = 1
     while Count.count == 0, term < termCount {
-      add(terms[term].source + place, bsk_splat(terms[term].coefficient), &sums)
+      add(terms[term].source + place, bsk_splat(terms[term].coefficient), ahead, &sums)
       term &+= 1
     }
     return sums
@@ -51,8 +56,10 @@ struct PairSums<Count: TermCount> {
 
   @inline(__always)
   private func add(
-    _ source: UnsafeRawPointer, _ coefficient: bsk_f32x16, _ sums: inout (first: bsk_f32x16, second: bsk_f32x16)
+    _ source: UnsafeRawPointer, _ coefficient: bsk_f32x16, _ ahead: Int,
+    _ sums: inout (first: bsk_f32x16, second: bsk_f32x16)
   ) {
+    bsk_prefetch(source + ahead)
     let pairs = bsk_load_u32(source)
     sums.first = bsk_fma(coefficient, bsk_first_bf16(pairs), sums.first)
     sums.second = bsk_fma(coefficient, bsk_second_bf16(pairs), sums.second)

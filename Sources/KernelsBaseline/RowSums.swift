@@ -102,9 +102,7 @@ struct RowSums<Source: Format> {
     let ahead = ahead(column)
     var row = 0
     while row < count {
-      let place = start &+ 2 &* column &+ row &* stride
-      sums.prefetch(place &+ ahead)
-      let pairs = sums.load(place)
+      let pairs = sums.load(start &+ 2 &* column &+ row &* stride, ahead: ahead)
       bsk_store_f32(scratch + 64 &* row, pairs.first)
       bsk_store_f32(scratch + 1024 + 64 &* row, pairs.second)
       row &+= 1

@@ -21,8 +21,8 @@ struct Fold: Sendable {
   /// What a method merges a tensor into: room for the largest.
   private(set) var merged: Buffer?
 
-  /// Numbers of a chunk of panels: small enough to answer a cancel soon and to even out the threads.
-  private static let chunkSize = 1 << 18
+  /// Numbers of a chunk of panels: small enough to answer a cancel soon, and that no thread waits long for the last of another.
+  private static let chunkSize = 1 << 16
   /// Columns at a time, so that the sums of a panel's rows stay in the second-level cache.
   private static let stretchLength = 1024
 
