@@ -9,15 +9,9 @@ func packPairs<Source: Format>(
     guard let narrowed = scratch.baseAddress else { return }
     let turned = narrowed + 1024
     var column = 0
-    if Source.code == FormatCode.bf16, source.termCount > 0 {
+    if Source.code == FormatCode.bf16, source.termCount > 0, !source.isPlain {
+      sumPairs(source, count, lanes, streams, narrowed, out)
       column = source.columns & ~31
-      switch source.termCount {
-      case 1 where source.isPlain: column = 0
-      case 2: sumPairs(TwoTerms.self, source, count, lanes, streams, narrowed, out)
-      case 3: sumPairs(ThreeTerms.self, source, count, lanes, streams, narrowed, out)
-      case 4: sumPairs(FourTerms.self, source, count, lanes, streams, narrowed, out)
-      default: sumPairs(AnyTerms.self, source, count, lanes, streams, narrowed, out)
-      }
     }
     while column < source.columns {
       let columns = min(source.columns &- column, 32)
@@ -52,11 +46,11 @@ func packPairs<Source: Format>(
 
 /// All whole blocks of 32 columns of a sum of matrices of bf16; `narrowed` has 1024 bytes.
 @inline(__always)
-private func sumPairs<Count: TermCount, Source: Format>(
-  _: Count.Type, _ source: RowSums<Source>, _ count: Int, _ lanes: Int, _ streams: Bool,
-  _ narrowed: UnsafeMutableRawPointer, _ out: UnsafeMutableRawPointer
+private func sumPairs<Source: Format>(
+  _ source: RowSums<Source>, _ count: Int, _ lanes: Int, _ streams: Bool, _ narrowed: UnsafeMutableRawPointer,
+  _ out: UnsafeMutableRawPointer
 ) {
-  let sums = PairSums<Count>(source.terms, source.termCount)
+  let sums = PairSums<AnyTerms>(source.terms, source.termCount)
   var column = 0
   while column &+ 32 <= source.columns {
     let ahead = source.ahead(column)

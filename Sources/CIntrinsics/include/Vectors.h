@@ -243,16 +243,6 @@ BSK_INLINE bsk_f32x16 bsk_first_bf16(bsk_u32x16 pairs) { return (bsk_f32x16)(pai
 BSK_INLINE bsk_f32x16 bsk_second_bf16(bsk_u32x16 pairs) { return (bsk_f32x16)(pairs & 0xffff0000u); }
 
 BSK_INLINE bsk_u32x16 bsk_to_bf16_pairs(bsk_f32x16 first, bsk_f32x16 second) {
-#if defined(__AVX512BF16__) && defined(__AVX512DQ__)
-  // The instruction does the same where no number is below the normal range.
-  __mmask16 small = _mm512_fpclass_ps_mask((__m512)first, 0x20) | _mm512_fpclass_ps_mask((__m512)second, 0x20);
-  if (__builtin_expect(small == 0, 1)) {
-    bsk_u32x16 order = {0x100000, 0x110001, 0x120002, 0x130003, 0x140004, 0x150005, 0x160006, 0x170007,
-                        0x180008, 0x190009, 0x1a000a, 0x1b000b, 0x1c000c, 0x1d000d, 0x1e000e, 0x1f000f};
-    __m512bh halves = _mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
-    return (bsk_u32x16)_mm512_permutexvar_epi16((__m512i)order, (__m512i)halves);
-  }
-#endif
   return (bsk_round_to_bf16(first) >> 16) | (bsk_round_to_bf16(second) & 0xffff0000u);
 }
 
