@@ -85,23 +85,26 @@ extension Kernels {
     _ format: WeightFormat, type: ElementType, rows: UnsafeRawPointer, ld: Int, count: Int, columns: Int,
     range: Range<Int>, streams: Bool = false, into panel: UnsafeMutableRawPointer
   ) {
-    var term = bsk_term(source: rows, coefficient: 1)
     table.pack_rows(
-      format.rawValue, type.rawValue, &term, 1, ld, count, columns, range.lowerBound, range.count, streams, panel)
+      format.rawValue, type.rawValue, rows, ld, count, columns, range.lowerBound, range.count, streams, panel)
   }
 
-  /// As above, all columns of rows that are the sum of terms, with the bits of `merge`: each term's source begins at the
-  /// panel's first row.
-  public func packRows(
-    _ format: WeightFormat, type: ElementType, terms: UnsafeBufferPointer<MergeTerm>, ld: Int, count: Int, columns: Int,
-    streams: Bool, into panel: UnsafeMutableRawPointer
+  /// Makes panels, one after the other, of `rows` rows that are the sum of terms of `type`, with the bits of `merge`; the
+  /// panels, aligned to 64 bytes, go past the caches. The terms' sources begin at the first row and hold rows without gaps.
+  /// As `packRows`, of one term with coefficient 1.
+  ///
+  /// - Parameter scratch: `packScratchBytes(columns:)` bytes, aligned to 64.
+  public func packSums(
+    _ format: WeightFormat, type: ElementType, terms: UnsafeBufferPointer<MergeTerm>, rows: Int, columns: Int,
+    scratch: UnsafeMutableRawPointer, into panels: UnsafeMutableRawPointer
   ) {
     guard let first = terms.baseAddress else { return }
     first.withMemoryRebound(to: bsk_term.self, capacity: terms.count) {
-      table.pack_rows(
-        format.rawValue, type.rawValue, $0, terms.count, ld, count, columns, 0, columns, streams, panel)
+      table.pack_sums(format.rawValue, type.rawValue, $0, terms.count, rows, columns, scratch, panels)
     }
   }
+
+  public func packScratchBytes(columns: Int) -> Int { table.pack_scratch_bytes(columns) }
 
   /// Row `row` of a panel of `rows` rows as f32.
   public func unpackRow(

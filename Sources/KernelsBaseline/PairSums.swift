@@ -38,17 +38,18 @@ struct PairSums<Count: TermCount> {
   /// - Parameters:
   ///   - place: where in each source, in bytes.
   ///   - ahead: how many bytes further on to ask for.
+  ///   - isNear: whether into the first-level cache, else the second.
   @inline(__always)
-  func load(_ place: Int, ahead: Int) -> (first: bsk_f32x16, second: bsk_f32x16) {
-    bsk_prefetch(a + (place &+ ahead))
+  func load(_ place: Int, ahead: Int, isNear: Bool = false) -> (first: bsk_f32x16, second: bsk_f32x16) {
+    ask(a + (place &+ ahead), isNear)
     let pairs = bsk_load_u32(a + place)
     var sums = (first: bsk_multiply(ca, bsk_first_bf16(pairs)), second: bsk_multiply(ca, bsk_second_bf16(pairs)))
-    if Count.count > 1 { add(b + place, cb, ahead, &sums) }
-    if Count.count > 2 { add(c + place, cc, ahead, &sums) }
-    if Count.count > 3 { add(d + place, cd, ahead, &sums) }
+    if Count.count > 1 { add(b + place, cb, ahead, isNear, &sums) }
+    if Count.count > 2 { add(c + place, cc, ahead, isNear, &sums) }
+    if Count.count > 3 { add(d + place, cd, ahead, isNear, &sums) }
     var term = 1
     while Count.count == 0, term < termCount {
-      add(terms[term].source + place, bsk_splat(terms[term].coefficient), ahead, &sums)
+      add(terms[term].source + place, bsk_splat(terms[term].coefficient), ahead, isNear, &sums)
       term &+= 1
     }
     return sums
@@ -56,13 +57,18 @@ struct PairSums<Count: TermCount> {
 
   @inline(__always)
   private func add(
-    _ source: UnsafeRawPointer, _ coefficient: bsk_f32x16, _ ahead: Int,
+    _ source: UnsafeRawPointer, _ coefficient: bsk_f32x16, _ ahead: Int, _ isNear: Bool,
     _ sums: inout (first: bsk_f32x16, second: bsk_f32x16)
   ) {
-    bsk_prefetch(source + ahead)
+    ask(source + ahead, isNear)
     let pairs = bsk_load_u32(source)
     sums.first = bsk_fma(coefficient, bsk_first_bf16(pairs), sums.first)
     sums.second = bsk_fma(coefficient, bsk_second_bf16(pairs), sums.second)
+  }
+
+  @inline(__always)
+  private func ask(_ place: UnsafeRawPointer, _ isNear: Bool) {
+    if isNear { bsk_prefetch_stream(place) } else { bsk_prefetch(place) }
   }
 
   /// Asks for a place of each source.

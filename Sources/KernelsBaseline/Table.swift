@@ -3,7 +3,8 @@ import CIntrinsics
 /// The kernels of this instruction-set level.
 public func kernelTable() -> bsk_kernels {
   bsk_kernels(
-    matmul: matmul, pack_input: packInput, pack_rows: packRows, unpack_row: unpackRow, panel_bytes: panelBytes,
+    matmul: matmul, pack_input: packInput, pack_rows: packRows, pack_sums: packSums,
+    pack_scratch_bytes: packScratchBytes, unpack_row: unpackRow, panel_bytes: panelBytes,
     token_bytes: tokenBytes, attention: attention, store_key: storeKey, store_value: storeValue, rms_norm: rmsNorm,
     rotate: rotate, silu_multiply: siluMultiply, add: add,
     softmax: softmax, log_sum_exp: logSumExp, exponential: exponential, weigh: weigh, widen: widen, narrow: narrow,

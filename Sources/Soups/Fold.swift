@@ -60,6 +60,7 @@ struct Fold: Sendable {
         of: Float.self, count: Self.largestCount(base.config), allocator: engine.allocator, purpose: "a merged tensor")
       return try fold.run(monitor: monitor)
     }
+    let packer = try PanelPacker(base.config, engine: engine, pool: pool)
     let total = Double(max(base.config.parameterCount, 1))
     var done = 0
     func finish(_ parameter: Parameter) throws(BoneSoupError) {
@@ -68,10 +69,10 @@ struct Fold: Sendable {
     }
     var head: Weight?
     if Self.untiesHead(base.config, backbones, coefficients), let embedding = base.config.parameters.first {
-      head = try matrix(embedding, module: "lm_head", monitor: monitor)
+      head = try matrix(embedding, module: "lm_head", packer: packer, monitor: monitor)
     }
     return try ModelWeights(base.config, untiedHead: head) { (parameter) throws(BoneSoupError) in
-      let weight = try matrix(parameter, module: parameter.module, monitor: monitor)
+      let weight = try matrix(parameter, module: parameter.module, packer: packer, monitor: monitor)
       try finish(parameter)
       return weight
     } vector: { (parameter) throws(BoneSoupError) in
@@ -123,7 +124,9 @@ struct Fold: Sendable {
 
   /// A matrix in panels. Where no budget limits the engine, the files' pages stay mapped for the next fold: mapping them takes
   /// longer than the fold.
-  private func matrix(_ parameter: Parameter, module: String, monitor: Monitor) throws(BoneSoupError) -> Weight {
+  private func matrix(
+    _ parameter: Parameter, module: String, packer: PanelPacker, monitor: Monitor
+  ) throws(BoneSoupError) -> Weight {
     let (rows, columns) = (parameter.shape[0], parameter.shape[1])
     let format = parameter.isEnd ? format.ofEnds : format
     let direct = try directMerge(parameter, module: module, monitor: monitor)
@@ -138,11 +141,7 @@ struct Fold: Sendable {
         direct.compute(start + stretch.lowerBound..<start + stretch.upperBound, kernels: kernels, into: out)
       }
     } else if let type = sum.commonType {
-      try eachPanel(of: weight, monitor: monitor) { panel, _ in
-        sum.pack(
-          weight.rows(ofPanel: panel), type: type, format: format, kernels: kernels,
-          into: panels.pointer + panel * weight.panelBytes)
-      }
+      try packer.pack(sum.mergeTerms, type: type, weight, into: panels, monitor: monitor)
     } else {
       try packRows(into: panels, of: weight, purpose: parameter.name, monitor: monitor) { row, stretch, out in
         sum.compute(row: row, stretch: stretch, kernels: kernels, into: out)

@@ -35,19 +35,12 @@ struct FoldSum: Sendable {
     }
   }
 
-  /// The type of the terms where all are full tensors of one type: then `pack` makes a panel in one pass.
+  /// The type of the terms where all are full tensors of one type: then panels are made in one pass.
   var commonType: ElementType? { runs.count == 1 ? terms[0].dense?.type : nil }
 
-  /// A panel of rows `rows`, past the caches.
-  func pack(
-    _ rows: Range<Int>, type: ElementType, format: WeightFormat, kernels: Kernels,
-    into panel: UnsafeMutableRawPointer
-  ) {
-    let columns = terms[0].columns
-    withTerms(0..<terms.count, row: rows.lowerBound, column: 0) { merged in
-      kernels.packRows(
-        format, type: type, terms: merged, ld: columns, count: rows.count, columns: columns, streams: true, into: panel)
-    }
+  /// The terms of a sum that has a `commonType`.
+  var mergeTerms: [MergeTerm] {
+    terms.compactMap { $0.dense.map { MergeTerm(source: $0.start, coefficient: $0.coefficient) } }
   }
 
   /// Full tensors as the kernels take them, from an element on.

@@ -76,4 +76,53 @@ import Testing
       #expect((row[..<length] + row[(2 * length)...]).allSatisfy { abs($0 - 0.5) < 1e-3 })
     }
   }
+
+  /// The panels of a sum are those of its rows, summed one after the other as `merge` does.
+  @Test(arguments: PanelCase.all, ElementType.allCases)
+  func panelsOfASumAreThoseOfTheSummedRows(_ test: PanelCase, _ type: ElementType) {
+    var random = SplitMix(seed: 7)
+    for (rows, columns) in [(1, 32), (33, 64), (64, 100), (70, 256), (80, 288)] {
+      for count in [1, 2, 3, 4, 6] where count != 2 || rows == 70 {
+        for plain in [false, true] where count == 1 || !plain {
+          let sources = (0..<count).map { _ in Fenced(bytes: type.bytes(random.floats(rows * columns))) }
+          let terms = sources.map {
+            MergeTerm(source: $0.start, coefficient: plain ? 1 : random.floats(1)[0])
+          }
+          expectPanels(test, terms, type, rows: rows, columns: columns)
+        }
+      }
+    }
+  }
+
+  /// Infinities, NaNs and the smallest numbers among what is summed.
+  @Test(arguments: PanelCase.all)
+  func panelsOfASumKeepWhatIsNotFinite(_ test: PanelCase) {
+    var random = SplitMix(seed: 8)
+    let (rows, columns) = (64, 512)
+    var values = [random.floats(rows * columns), random.floats(rows * columns)]
+    values[0][3 * columns + 70] = .infinity
+    values[1][17 * columns + 300] = .nan
+    values[1][40 * columns + 5] = Float(bitPattern: 0x0003_0000)
+    values[0][40 * columns + 5] = 0
+    let sources = values.map { Fenced(bytes: ElementType.bf16.bytes($0)) }
+    expectPanels(
+      test, sources.map { MergeTerm(source: $0.start, coefficient: 0.75) }, .bf16, rows: rows, columns: columns)
+  }
+
+  private func expectPanels(
+    _ test: PanelCase, _ terms: [MergeTerm], _ type: ElementType, rows: Int, columns: Int
+  ) {
+    let summed = Fenced(floats: rows * columns)
+    let byteCount = test.kernels.matrixBytes(test.format, rows: rows, columns: columns)
+    let panels = Fenced(byteCount: byteCount, atEnd: byteCount % 64 == 0)
+    let scratch = Fenced(byteCount: test.kernels.packScratchBytes(columns: columns))
+    terms.withUnsafeBufferPointer {
+      test.kernels.merge($0, type: type, count: rows * columns, accumulates: false, into: summed.floats)
+      test.kernels.packSums(
+        test.format, type: type, terms: $0, rows: rows, columns: columns, scratch: scratch.start, into: panels.start)
+    }
+    #expect(
+      panels.bytes == PackedMatrix(test, summed.values, rows: rows, columns: columns).panels.bytes,
+      "\(rows) × \(columns), \(terms.count) terms of \(type)")
+  }
 }
