@@ -8,11 +8,11 @@ struct PanelSums {
 
 extension FloatPanel {
   /// 16 rows of a panel, or all 32, by the tokens of the shape. `weightStride` and `inputStride` are the bytes from a step
-  /// to the next.
+  /// to the next. Without anything `ahead`, asks for what follows in the panel and then in the next.
   @inline(never)
   static func tile<Shape: TileShape>(
     _: Shape.Type, _ panel: UnsafeRawPointer, _ weightStride: Int, _ input: UnsafeRawPointer, _ inputStride: Int,
-    _ k: Int, _ output: TileOutput
+    _ k: Int, _ ahead: Ahead, _ output: TileOutput
   ) {
     var sums = Twelve(PanelSums(first: bsk_splat(0), second: bsk_splat(0)))
     sums.update(Shape.tokens) { sum, token in
@@ -22,7 +22,12 @@ extension FloatPanel {
     var (w, x) = (panel, input)
     let end = panel + steps(k) &* weightStride
     // Where there is much to compute by each weight, also what the next panel begins with.
-    let ahead = Shape.tokens < 6 ? 4096 : 16384
+    var next = w + (Shape.tokens < 6 ? 4096 : 16384)
+    var share = weightStride
+    if Shape.tokens >= 6, ahead.byteCount > 0 {
+      next = ahead.start
+      share = ahead.byteCount / max(steps(k), 1)
+    }
     // Some hundred cycles before the end, and what there is for few tokens is no wait.
     let late = end - 32 &* weightStride
     var isReady = Shape.tokens < 6
@@ -31,8 +36,9 @@ extension FloatPanel {
         isReady = true
         output.prefetch(tokens: Shape.tokens, isPair: Shape.isPair)
       }
-      bsk_prefetch(w + ahead)
-      if Shape.isPair, weightBytes > 32 { bsk_prefetch(w + ahead + weightBytes) }
+      bsk_prefetch(next)
+      if Shape.isPair, weightBytes > 32, Shape.tokens < 6 || share > 64 { bsk_prefetch(next + 64) }
+      next += Shape.tokens < 6 ? weightStride : share
       let a = load(w)
       let b = Shape.isPair ? load(w + weightBytes) : a
       sums.update(Shape.tokens) { sum, token in
@@ -52,7 +58,8 @@ extension FloatPanel {
   /// One group of tokens by one panel.
   @inline(never)
   static func multiply(
-    _ group: bsk_group, _ panel: UnsafeRawPointer, _ input: UnsafeRawPointer, _ k: Int, _ output: TileOutput
+    _ group: bsk_group, _ panel: UnsafeRawPointer, _ input: UnsafeRawPointer, _ k: Int, _ ahead: Ahead,
+    _ output: TileOutput
   ) {
     let isWhole = output.rows > 16
     let step = isWhole ? 2 &* weightBytes : weightBytes
@@ -62,10 +69,10 @@ extension FloatPanel {
     while token < group.width {
       let width = Int(group.width) &- token
       let target = output.moved(tokens: token)
-      if isWhole, width <= bsk_pair_tile() { return pair(width, panel, step, x, stride, k, target) }
+      if isWhole, width <= bsk_pair_tile() { return pair(width, panel, step, x, stride, k, ahead, target) }
       let taken = min(width, bsk_float_tile())
-      single(taken, panel, step, x, stride, k, target)
-      if isWhole { single(taken, panel + weightBytes, step, x, stride, k, target.moved(rows: 16)) }
+      single(taken, panel, step, x, stride, k, ahead, target)
+      if isWhole { single(taken, panel + weightBytes, step, x, stride, k, ahead, target.moved(rows: 16)) }
       x += taken &* inputBytes
       token &+= taken
     }
@@ -75,30 +82,30 @@ extension FloatPanel {
   @inline(__always)
   private static func pair(
     _ width: Int, _ panel: UnsafeRawPointer, _ step: Int, _ x: UnsafeRawPointer, _ stride: Int, _ k: Int,
-    _ output: TileOutput
+    _ ahead: Ahead, _ output: TileOutput
   ) {
     let limit = bsk_pair_tile()
-    if width == 1, limit >= 1 { return tile(Pair<Width1>.self, panel, step, x, stride, k, output) }
-    if width == 2, limit >= 2 { return tile(Pair<Width2>.self, panel, step, x, stride, k, output) }
-    if width == 3, limit >= 3 { return tile(Pair<Width3>.self, panel, step, x, stride, k, output) }
-    if width == 4, limit >= 4 { return tile(Pair<Width4>.self, panel, step, x, stride, k, output) }
-    if width == 6, limit >= 6 { return tile(Pair<Width6>.self, panel, step, x, stride, k, output) }
-    if width == 8, limit >= 8 { return tile(Pair<Width8>.self, panel, step, x, stride, k, output) }
-    if width == 12, limit >= 12 { return tile(Pair<Width12>.self, panel, step, x, stride, k, output) }
+    if width == 1, limit >= 1 { return tile(Pair<Width1>.self, panel, step, x, stride, k, ahead, output) }
+    if width == 2, limit >= 2 { return tile(Pair<Width2>.self, panel, step, x, stride, k, ahead, output) }
+    if width == 3, limit >= 3 { return tile(Pair<Width3>.self, panel, step, x, stride, k, ahead, output) }
+    if width == 4, limit >= 4 { return tile(Pair<Width4>.self, panel, step, x, stride, k, ahead, output) }
+    if width == 6, limit >= 6 { return tile(Pair<Width6>.self, panel, step, x, stride, k, ahead, output) }
+    if width == 8, limit >= 8 { return tile(Pair<Width8>.self, panel, step, x, stride, k, ahead, output) }
+    if width == 12, limit >= 12 { return tile(Pair<Width12>.self, panel, step, x, stride, k, ahead, output) }
   }
 
   @inline(__always)
   private static func single(
     _ width: Int, _ panel: UnsafeRawPointer, _ step: Int, _ x: UnsafeRawPointer, _ stride: Int, _ k: Int,
-    _ output: TileOutput
+    _ ahead: Ahead, _ output: TileOutput
   ) {
     let limit = bsk_float_tile()
-    if width == 1, limit >= 1 { return tile(Single<Width1>.self, panel, step, x, stride, k, output) }
-    if width == 2, limit >= 2 { return tile(Single<Width2>.self, panel, step, x, stride, k, output) }
-    if width == 3, limit >= 3 { return tile(Single<Width3>.self, panel, step, x, stride, k, output) }
-    if width == 4, limit >= 4 { return tile(Single<Width4>.self, panel, step, x, stride, k, output) }
-    if width == 6, limit >= 6 { return tile(Single<Width6>.self, panel, step, x, stride, k, output) }
-    if width == 8, limit >= 8 { return tile(Single<Width8>.self, panel, step, x, stride, k, output) }
-    if width == 12, limit >= 12 { return tile(Single<Width12>.self, panel, step, x, stride, k, output) }
+    if width == 1, limit >= 1 { return tile(Single<Width1>.self, panel, step, x, stride, k, ahead, output) }
+    if width == 2, limit >= 2 { return tile(Single<Width2>.self, panel, step, x, stride, k, ahead, output) }
+    if width == 3, limit >= 3 { return tile(Single<Width3>.self, panel, step, x, stride, k, ahead, output) }
+    if width == 4, limit >= 4 { return tile(Single<Width4>.self, panel, step, x, stride, k, ahead, output) }
+    if width == 6, limit >= 6 { return tile(Single<Width6>.self, panel, step, x, stride, k, ahead, output) }
+    if width == 8, limit >= 8 { return tile(Single<Width8>.self, panel, step, x, stride, k, ahead, output) }
+    if width == 12, limit >= 12 { return tile(Single<Width12>.self, panel, step, x, stride, k, ahead, output) }
   }
 }

@@ -50,13 +50,13 @@ func matmul(
 private func multiply(_ factor: bsk_factor, _ group: bsk_group, _ ahead: Ahead, _ output: TileOutput) {
   let (panel, x, k) = (factor.panels, factor.input, factor.k)
   switch factor.format {
-  case FormatCode.f32: ColumnPanel<F32>.multiply(group, panel, x, k, output)
-  case FormatCode.f16: ColumnPanel<F16>.multiply(group, panel, x, k, output)
+  case FormatCode.f32: ColumnPanel<F32>.multiply(group, panel, x, k, ahead, output)
+  case FormatCode.f16: ColumnPanel<F16>.multiply(group, panel, x, k, ahead, output)
   case FormatCode.bf16:
     if bsk_has_bf16_dot() {
-      PairPanel.multiply(group, panel, x, k, output)
+      PairPanel.multiply(group, panel, x, k, ahead, output)
     } else {
-      ColumnPanel<BF16>.multiply(group, panel, x, k, output)
+      ColumnPanel<BF16>.multiply(group, panel, x, k, ahead, output)
     }
   case FormatCode.q8_0: halves(Q8x32Panel.self, group, factor, ahead, output)
   case FormatCode.q4_0: halves(Q4x32Panel.self, group, factor, ahead, output)
