@@ -1,7 +1,7 @@
 extension Kernels {
   /// Counts magnitudes of source[i] − base[i], both of one type, by their 31 bits: adds to counts[0] how many are at or above
-  /// low + (bins << shift) ≤ 2^31, to counts[1] how many are `known`, which lies below, and to histogram[(bits − low) >> shift]
-  /// the others from `low` on.
+  /// low + (bins << shift) ≤ 2^31, to counts[1] how many below that, from `low` on, are `known`, and to
+  /// histogram[(bits − low) >> shift] the others of these.
   public func countDeltas(
     type: ElementType, source: UnsafeRawPointer, base: UnsafeRawPointer, count: Int, low: UInt32, shift: UInt32,
     bins: Int, known: UInt32, into histogram: UnsafeMutablePointer<UInt32>, counts: UnsafeMutablePointer<Int>

@@ -3,7 +3,7 @@ import CIntrinsics
 // Task vectors that are never stored: each difference of a model and the base is made anew in a register.
 
 /// Counts magnitudes of source[i] − base[i] by their bits: into counts[0] those from low + (bins << shift) on, into counts[1]
-/// those that are `known`, and into histogram[(bits − low) >> shift] the others from `low` on.
+/// those that are `known` and from `low` on, and into histogram[(bits − low) >> shift] the others from `low` on.
 @inline(never)
 func countDeltas(
   _ type: UInt8, _ source: UnsafeRawPointer, _ base: UnsafeRawPointer, _ count: Int, _ low: UInt32, _ shift: UInt32,
@@ -23,37 +23,62 @@ private func countDeltas<Source: Format>(
   _ bins: UInt32, _ known: UInt32, _ histogram: UnsafeMutablePointer<UInt32>, _ counts: UnsafeMutablePointer<Int>
 ) {
   let high = low &+ bins << shift
-  var (above, equal) = (0, 0)
-  withUnsafeTemporaryAllocation(byteCount: 64, alignment: 64) { lanes in
-    guard let lanes = lanes.baseAddress else { return }
-    var i = 0
-    while i < count {
-      let rest = min(16, count &- i)
+  let whole = count & ~15
+  var (above, equal) = (bsk_no_counts(), bsk_no_counts())
+  // What falls into the histogram is sought in four vectors at once: whether one has any is not to be foreseen.
+  withUnsafeTemporaryAllocation(byteCount: 256, alignment: 64) { aside in
+    guard let start = aside.baseAddress else { return }
+    let aside = start.assumingMemoryBound(to: UInt32.self)
+    /// Counts 16, and returns which of them belong into the histogram.
+    func sort(_ i: Int) -> UInt64 {
       let place = i &* Source.byteCount
-      bsk_prefetch(source + place + 1024)
-      let delta =
-        rest == 16
-        ? bsk_subtract(Source.load(source + place), Source.load(base + place))
-        : bsk_subtract(Source.load(source + place, rest), Source.load(base + place, rest))
-      let present = UInt16(truncatingIfNeeded: 1 << rest &- 1)
-      let beyond = bsk_lanes_from(delta, high) & present
-      let same = bsk_lanes_equal(delta, known) & present
-      above &+= beyond.nonzeroBitCount
-      equal &+= same.nonzeroBitCount
-      var within = bsk_lanes_from(delta, low) & present & ~beyond & ~same
-      if within != 0 {
-        bsk_store_f32(lanes, delta)
-        while within != 0 {
-          let bits = lanes.load(fromByteOffset: 4 &* within.trailingZeroBitCount, as: UInt32.self) & 0x7fff_ffff
-          histogram[Int(truncatingIfNeeded: (bits &- low) >> shift)] &+= 1
-          within &= within &- 1
-        }
+      // Far ahead: little is done with each line.
+      bsk_prefetch(source + place + 4096)
+      bsk_prefetch(base + place + 4096)
+      let delta = bsk_subtract(Source.load(source + place), Source.load(base + place))
+      let beyond = bsk_lanes_from(delta, high)
+      let within = bsk_lanes_from(delta, low) & ~beyond
+      let same = bsk_lanes_equal(delta, known) & within
+      above = bsk_count_lanes(above, beyond)
+      equal = bsk_count_lanes(equal, same)
+      bsk_store_f32(aside + (i & 63), delta)
+      return UInt64(within & ~same)
+    }
+    func enter(_ lanes: UInt64, _ first: Int) {
+      var lanes = lanes
+      while lanes != 0 {
+        let bits = aside[first &+ lanes.trailingZeroBitCount] & 0x7fff_ffff
+        histogram[Int(truncatingIfNeeded: (bits &- low) >> shift)] &+= 1
+        lanes &= lanes &- 1
       }
+    }
+    var i = 0
+    while i &+ 64 <= count {
+      enter(sort(i) | sort(i &+ 16) << 16 | sort(i &+ 32) << 32 | sort(i &+ 48) << 48, 0)
+      i &+= 64
+    }
+    while i &+ 16 <= count {
+      enter(sort(i), i & 63)
       i &+= 16
     }
+    let rest = count &- whole
+    let place = whole &* Source.byteCount
+    bsk_store_f32(aside, bsk_subtract(Source.load(source + place, rest), Source.load(base + place, rest)))
+    var lane = 0
+    while lane < rest {
+      let bits = aside[lane] & 0x7fff_ffff
+      if bits >= high {
+        counts[0] &+= 1
+      } else if bits == known {
+        counts[1] &+= 1
+      } else if bits >= low {
+        histogram[Int(truncatingIfNeeded: (bits &- low) >> shift)] &+= 1
+      }
+      lane &+= 1
+    }
   }
-  counts[0] &+= above
-  counts[1] &+= equal
+  counts[0] &+= Int(bsk_sum_counts(above))
+  counts[1] &+= Int(bsk_sum_counts(equal))
 }
 
 /// out[i] = base[i] + lambda · Σⱼ dⱼ, dⱼ = ((sources[j][i] − base[i])·aⱼ)·bⱼ where the difference's magnitude has at least the

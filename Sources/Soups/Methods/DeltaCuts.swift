@@ -11,8 +11,8 @@ struct DeltaCuts {
   private let searches: Buffer
   private let blocks: Int
 
-  /// Elements of a block: what base and model have of it stays in the first or second cache.
-  private static let blockLength = 8192
+  /// Elements of a block: what base and model have of it stays in the second cache.
+  private static let blockLength = 32768
   private static let mostBins = 4096
   private static let sampleRuns = 16
   private static let sampleRun = 1024
