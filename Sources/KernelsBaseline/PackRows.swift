@@ -8,8 +8,7 @@ import CIntrinsics
 /// become NaN.
 func packRows(
   _ format: UInt8, _ type: UInt8, _ source: UnsafeRawPointer, _ ld: Int, _ count: Int, _ k: Int, _ first: Int,
-  _ columns: Int,
-  _ streams: Bool, _ out: UnsafeMutableRawPointer
+  _ columns: Int, _ streams: Bool, _ out: UnsafeMutableRawPointer
 ) {
   var term = bsk_term(source: source, coefficient: 1)
   withUnsafeTemporaryAllocation(byteCount: panelScratchBytes, alignment: 64) { buffer in
@@ -87,8 +86,7 @@ private func packColumns<Element: Format, Source: Format>(
 @inline(__always)
 func packBlocks<Panel: BlockPanel, Source: Format>(
   _: Panel.Type, _ source: RowSums<Source>, _ count: Int, _ first: Int, from begin: Int,
-  _ scratch: UnsafeMutableRawPointer,
-  _ out: UnsafeMutableRawPointer
+  _ scratch: UnsafeMutableRawPointer, _ out: UnsafeMutableRawPointer
 ) {
   let turned = scratch + 2048
   var column = begin
