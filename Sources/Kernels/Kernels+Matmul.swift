@@ -89,9 +89,9 @@ extension Kernels {
       format.rawValue, type.rawValue, rows, ld, count, columns, range.lowerBound, range.count, streams, panel)
   }
 
-  /// Makes panels, one after the other, of `rows` rows that are the sum of terms of `type`, with the bits of `merge`; the
-  /// panels, aligned to 64 bytes, go past the caches. The terms' sources begin at the first row and hold rows without gaps.
-  /// As `packRows`, of one term with coefficient 1.
+  /// Makes panels, one after the other, of `rows` rows that are the sum of terms of `type`, with the bits of `merge`. The
+  /// panels, aligned to 64 bytes, go past the caches where the format's kernel can. The terms, one at least, have sources that
+  /// begin at the first row and hold rows without gaps. As `packRows`, of one term with coefficient 1.
   ///
   /// - Parameter scratch: `packScratchBytes(columns:)` bytes, aligned to 64.
   public func packSums(
@@ -104,6 +104,7 @@ extension Kernels {
     }
   }
 
+  /// Bytes of the scratch of `packSums`.
   public func packScratchBytes(columns: Int) -> Int { table.pack_scratch_bytes(columns) }
 
   /// Row `row` of a panel of `rows` rows as f32.

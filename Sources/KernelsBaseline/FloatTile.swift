@@ -71,8 +71,10 @@ extension FloatPanel {
       let target = output.moved(tokens: token)
       if isWhole, width <= bsk_pair_tile() { return pair(width, panel, step, x, stride, k, ahead, target) }
       let taken = min(width, bsk_float_tile())
-      single(taken, panel, step, x, stride, k, ahead, target)
-      if isWhole { single(taken, panel + weightBytes, step, x, stride, k, ahead, target.moved(rows: 16)) }
+      single(taken, panel, step, x, stride, k, isWhole ? ahead.half(0) : ahead, target)
+      if isWhole {
+        single(taken, panel + weightBytes, step, x, stride, k, ahead.half(1), target.moved(rows: 16))
+      }
       x += taken &* inputBytes
       token &+= taken
     }

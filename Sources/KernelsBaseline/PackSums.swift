@@ -1,7 +1,6 @@
 import CIntrinsics
 
-/// Panels, one after the other, of `rows` rows that are Σ_t coefficient_t · source_t, summed in order as by `merge`, past the
-/// caches. Each source's rows are of `type` and follow each other without a gap. `out` is aligned to 64 bytes, and so is
+/// Panels, one after the other, of `rows` rows that are Σ_t coefficient_t · source_t, summed in order as by `merge`. Each source's rows are of `type` and follow each other without a gap. `out` is aligned to 64 bytes, and so is
 /// `scratch`, of `packScratchBytes(k)`.
 func packSums(
   _ format: UInt8, _ type: UInt8, _ terms: UnsafePointer<bsk_term>, _ termCount: Int, _ rows: Int, _ k: Int,

@@ -69,7 +69,7 @@ private func countDeltas<Source: Format>(
       let bits = aside[lane] & 0x7fff_ffff
       if bits >= high {
         counts[0] &+= 1
-      } else if bits == known {
+      } else if bits >= low, bits == known {
         counts[1] &+= 1
       } else if bits >= low {
         histogram[Int(truncatingIfNeeded: (bits &- low) >> shift)] &+= 1

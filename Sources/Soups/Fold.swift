@@ -24,7 +24,7 @@ struct Fold: Sendable {
   /// Numbers of a chunk of panels: small enough to answer a cancel soon, and that no thread waits long for the last of another.
   private static let chunkSize = 1 << 16
   /// Columns at a time, so that the sums of a panel's rows stay in the second-level cache.
-  private static let stretchLength = 1024
+  static let stretchLength = 1024
 
   /// Bytes of the result.
   static func byteCount(
@@ -60,7 +60,7 @@ struct Fold: Sendable {
         of: Float.self, count: Self.largestCount(base.config), allocator: engine.allocator, purpose: "a merged tensor")
       return try fold.run(monitor: monitor)
     }
-    let packer = try PanelPacker(base.config, engine: engine, pool: pool)
+    let packer = PanelPacker(base.config, engine: engine, pool: pool)
     let total = Double(max(base.config.parameterCount, 1))
     var done = 0
     func finish(_ parameter: Parameter) throws(BoneSoupError) {

@@ -35,7 +35,7 @@ extension ModelWeights {
       done += parameter.elementCount
       try monitor.report(Double(done) / total)
     }
-    let packer = try PanelPacker(config, engine: engine, pool: engine.pool)
+    let packer = PanelPacker(config, engine: engine, pool: engine.pool)
     return try ModelWeights(config) { (parameter) throws(BoneSoupError) in
       let tensor = try checkpoint.tensor(of: parameter)
       let weight = try matrix(

@@ -172,6 +172,19 @@ private func words(_ bytes: [UInt8]) -> [UInt16] {
     #expect(allocator.bytesInUse == 0)
   }
 
+  @Test(arguments: WeightFormat.allCases)
+  func theMemoryThatAPlanTellsIsEnough(_ format: WeightFormat) throws {
+    for coefficients in [[0.5, 0.5], [0.75, 0.5]] {
+      let measuring = Allocator(limit: nil, host: nil)
+      let soup = try openSoup(Fixtures.soup("llama3-full"), engine: makeEngine(allocator: measuring))
+      let before = measuring.bytesInUse
+      let plan = try soup.blend(coefficients, .folded, format: format).plan
+      let tight = Allocator(limit: before + plan.byteCount + plan.workByteCount, host: nil)
+      let other = try openSoup(Fixtures.soup("llama3-full"), engine: makeEngine(allocator: tight))
+      #expect(try other.blend(coefficients, .folded, format: format).plan.byteCount == plan.byteCount)
+    }
+  }
+
   @Test func aFoldThatGetsNoMemoryIsAnErrorAndLeavesNothing() throws {
     let measuring = Allocator(limit: nil, host: nil)
     let needed = try openSoup(Fixtures.soup("llama3-full"), engine: makeEngine(allocator: measuring))
