@@ -84,13 +84,11 @@ public struct AdapterStack: Sendable {
     ranks.update(from: buffer.elements(Float.self) + token * rank, count: rank)
   }
 
-  /// Multiplies one row's D·x by its gains, in place. A rank with gain 0 becomes 0 whatever it held.
-  func apply(_ gains: LiveGains, layer: Int?, to ranks: UnsafeMutablePointer<Float>) {
+  /// What each rank of D·x is multiplied by.
+  func write(_ gains: LiveGains, layer: Int?, into factors: UnsafeMutablePointer<Float>) {
     for segment in segments {
       let gain = Float(gains.gain(backbone: segment.backbone, layer: layer) * segment.scale)
-      for index in segment.start..<segment.start + segment.count {
-        ranks[index] = gain == 0 ? 0 : ranks[index] * gain
-      }
+      (factors + segment.start).update(repeating: gain, count: segment.count)
     }
   }
 }

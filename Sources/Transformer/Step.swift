@@ -54,10 +54,9 @@ struct Step {
     }
     guard let stack = adapters?.embedding else { return }
     for index in 0..<liveCount {
-      guard let gains = rows[index].gains else { continue }
       stack.copyDown(token: Int(rows[index].token), into: work.ranks + index * work.rankWidth)
-      stack.apply(gains, layer: nil, to: work.ranks + index * work.rankWidth)
     }
+    applyGains(of: [stack], layer: nil, rows: nil, count: liveCount)
     pack(work.ranks, work.rankWidth, stack.rank, stack.up.format, liveGroups, into: work.packedRanks)
     runner.run(
       [
@@ -265,13 +264,7 @@ struct Step {
       column += stack.rank
     }
     runner.run(downs, groups: groups)
-    let live = groups.tokens(groups.count - 1).upperBound
-    for slot in 0..<live {
-      guard let gains = rows[indices?[slot] ?? slot].gains else { continue }
-      for (stack, column) in zip(adapted, columns) {
-        stack.apply(gains, layer: layer, to: work.ranks + slot * work.rankWidth + column)
-      }
-    }
+    applyGains(of: adapted, layer: layer, rows: indices, count: groups.tokens(groups.count - 1).upperBound)
     var next = work.packedRanks
     var results: [UnsafeRawPointer?] = []
     var index = 0
@@ -286,6 +279,29 @@ struct Step {
       index += 1
     }
     return results
+  }
+
+  /// Multiplies the ranks of the first `count` rows by their gains. A rank with gain 0 becomes 0 whatever it held.
+  private func applyGains(of stacks: [AdapterStack], layer: Int?, rows indices: [Int]?, count: Int) {
+    var last: LiveGains?
+    var width = 0
+    for slot in 0..<count {
+      guard let gains = rows[indices?[slot] ?? slot].gains else { continue }
+      // Rows of one text share their gains.
+      if last !== gains {
+        last = gains
+        width = 0
+        for stack in stacks {
+          stack.write(gains, layer: layer, into: work.factors + width)
+          width += stack.rank
+        }
+      }
+      let ranks = work.ranks + slot * work.rankWidth
+      for index in 0..<width {
+        let factor = work.factors[index]
+        ranks[index] = factor == 0 ? 0 : ranks[index] * factor
+      }
+    }
   }
 
   /// Packs rows of `input`, `stride` apart and made by a norm where one is given, for a product with weights of the format.

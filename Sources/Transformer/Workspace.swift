@@ -23,6 +23,8 @@ final class Workspace {
   let up: UnsafeMutablePointer<Float>
   /// D·x of the adapters [rows × rankWidth].
   let ranks: UnsafeMutablePointer<Float>
+  /// What a row's D·x is multiplied by [rankWidth].
+  let factors: UnsafeMutablePointer<Float>
   /// [rows × head size / 2] each.
   let cosine: UnsafeMutablePointer<Float>
   let sine: UnsafeMutablePointer<Float>
@@ -53,7 +55,9 @@ final class Workspace {
     scratchBytes = ProjectionRunner.scratchBytes(columns: max(widest, rankWidth))
     let sizes =
       widths.map { $0 * rows * 4 }
-      + [packedBytes, rankWidth == 0 ? 0 : packedBytes, rankBytes, scratchBytes * engine.pool.threadCount]
+      + [
+        4 * rankWidth, packedBytes, rankWidth == 0 ? 0 : packedBytes, rankBytes, scratchBytes * engine.pool.threadCount,
+      ]
     let buffer = try Buffer(
       byteCount: sizes.reduce(0) { $0 + Self.aligned($1) }, allocator: engine.allocator,
       purpose: "the work space of \(rows) rows")
@@ -81,6 +85,7 @@ final class Workspace {
     ranks = takeFloats()
     cosine = takeFloats()
     sine = takeFloats()
+    factors = takeFloats()
     packed = take()
     packedForAdapters = take()
     packedRanks = take()
