@@ -406,8 +406,8 @@ bsoup_status bsoup_blend_wait(bsoup_blend *blend, uint32_t milliseconds);
 void bsoup_blend_free(bsoup_blend *blend);
 
 /* Bytes of large memory that bsoup_blend_create would take at its peak for the blend itself with these options: its weights,
- * the sums of some rows on the way (a few hundred KB for each thread), and by a merge method also the largest tensor in
- * f32 and the method's own work. Stacked adapters are the soup's: the memory in its info counts them, stacked or not. */
+ * and by a merge method also the largest tensor in f32 and the method's own work. Stacked adapters are
+ * the soup's: the memory in its info counts them, stacked or not. */
 bsoup_status bsoup_blend_memory(bsoup_soup *soup, const bsoup_blend_options *options, uint64_t *bytes);
 
 enum {

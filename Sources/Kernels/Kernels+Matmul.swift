@@ -92,20 +92,15 @@ extension Kernels {
   /// Makes panels, one after the other, of `rows` rows that are the sum of terms of `type`, with the bits of `merge`. The
   /// panels, aligned to 64 bytes, go past the caches where the format's kernel can. The terms, one at least, have sources that
   /// begin at the first row and hold rows without gaps. As `packRows`, of one term with coefficient 1.
-  ///
-  /// - Parameter scratch: `packScratchBytes(columns:)` bytes, aligned to 64.
   public func packSums(
     _ format: WeightFormat, type: ElementType, terms: UnsafeBufferPointer<MergeTerm>, rows: Int, columns: Int,
-    scratch: UnsafeMutableRawPointer, into panels: UnsafeMutableRawPointer
+    into panels: UnsafeMutableRawPointer
   ) {
     guard let first = terms.baseAddress else { return }
     first.withMemoryRebound(to: bsk_term.self, capacity: terms.count) {
-      table.pack_sums(format.rawValue, type.rawValue, $0, terms.count, rows, columns, scratch, panels)
+      table.pack_sums(format.rawValue, type.rawValue, $0, terms.count, rows, columns, panels)
     }
   }
-
-  /// Bytes of the scratch of `packSums`.
-  public func packScratchBytes(columns: Int) -> Int { table.pack_scratch_bytes(columns) }
 
   /// Row `row` of a panel of `rows` rows as f32.
   public func unpackRow(

@@ -6,8 +6,8 @@ import KernelsBaseline
 
 /// The numeric kernels of one instruction-set level.
 ///
-/// Pointers need no alignment. No call locks, or reads or writes outside the elements named, and only packing rows takes
-/// memory from the heap; counts of zero and below do nothing. Buffers may overlap only where a call says so. Every result
+/// Pointers need no alignment. No call locks, or reads or writes outside the elements named, and only packing rows and sums
+/// takes memory from the heap; counts of zero and below do nothing. Buffers may overlap only where a call says so. Every result
 /// is the same, bit for bit, whatever thread computes it and however the work was cut: DESIGN's numeric contract.
 public struct Kernels: Sendable {
   public let instructionSet: InstructionSet

@@ -37,8 +37,8 @@ extension FloatPanel {
         output.prefetch(tokens: Shape.tokens, isPair: Shape.isPair)
       }
       bsk_prefetch(next)
-      if Shape.isPair, weightBytes > 32, Shape.tokens < 6 || share > 64 { bsk_prefetch(next + 64) }
-      next += Shape.tokens < 6 ? weightStride : share
+      if Shape.isPair, weightBytes > 32, share > 64 { bsk_prefetch(next + 64) }
+      next += share
       let a = load(w)
       let b = Shape.isPair ? load(w + weightBytes) : a
       sums.update(Shape.tokens) { sum, token in

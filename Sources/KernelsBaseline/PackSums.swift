@@ -1,22 +1,23 @@
 import CIntrinsics
 
-/// Panels, one after the other, of `rows` rows that are Σ_t coefficient_t · source_t, summed in order as by `merge`. Each source's rows are of `type` and follow each other without a gap. `out` is aligned to 64 bytes, and so is
-/// `scratch`, of `packScratchBytes(k)`.
+/// Panels, one after the other, of `rows` rows that are Σ_t coefficient_t · source_t, summed in order as by `merge`. Each
+/// source's rows are of `type` and follow each other without a gap. `out` is aligned to 64 bytes.
 func packSums(
   _ format: UInt8, _ type: UInt8, _ terms: UnsafePointer<bsk_term>, _ termCount: Int, _ rows: Int, _ k: Int,
-  _ scratch: UnsafeMutableRawPointer, _ out: UnsafeMutableRawPointer
+  _ out: UnsafeMutableRawPointer
 ) {
-  switch type {
-  case FormatCode.f32: packSums(RowSums<F32>(terms, termCount, k, k), format, rows, scratch, out)
-  case FormatCode.f16: packSums(RowSums<F16>(terms, termCount, k, k), format, rows, scratch, out)
-  case FormatCode.bf16: packSums(RowSums<BF16>(terms, termCount, k, k), format, rows, scratch, out)
-  default: return
+  // Two halves of a panel, or what a panel takes.
+  withUnsafeTemporaryAllocation(byteCount: max(64 &* k, panelScratchBytes), alignment: 64) { buffer in
+    guard let scratch = buffer.baseAddress else { return }
+    switch type {
+    case FormatCode.f32: packSums(RowSums<F32>(terms, termCount, k, k), format, rows, scratch, out)
+    case FormatCode.f16: packSums(RowSums<F16>(terms, termCount, k, k), format, rows, scratch, out)
+    case FormatCode.bf16: packSums(RowSums<BF16>(terms, termCount, k, k), format, rows, scratch, out)
+    default: return
+    }
   }
   bsk_fence()
 }
-
-/// Bytes of the scratch of `packSums`.
-func packScratchBytes(_ k: Int) -> Int { max(64 &* k, panelScratchBytes) }
 
 @inline(__always)
 private func packSums<Source: Format>(

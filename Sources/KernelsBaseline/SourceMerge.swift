@@ -23,26 +23,27 @@ private func countDeltas<Source: Format>(
   _ bins: UInt32, _ known: UInt32, _ histogram: UnsafeMutablePointer<UInt32>, _ counts: UnsafeMutablePointer<Int>
 ) {
   let high = low &+ bins << shift
-  let whole = count & ~15
   var (above, equal) = (bsk_no_counts(), bsk_no_counts())
   // What falls into the histogram is sought in four vectors at once: whether one has any is not to be foreseen.
   withUnsafeTemporaryAllocation(byteCount: 256, alignment: 64) { aside in
     guard let start = aside.baseAddress else { return }
     let aside = start.assumingMemoryBound(to: UInt32.self)
-    /// Counts 16, and returns which of them belong into the histogram.
+    /// Counts the `present` of 16 lanes, and returns which of them belong into the histogram.
+    func sort(_ delta: bsk_f32x16, _ first: Int, _ present: UInt16 = .max) -> UInt64 {
+      let beyond = bsk_lanes_from(delta, high) & present
+      let within = bsk_lanes_from(delta, low) & present & ~beyond
+      let same = bsk_lanes_equal(delta, known) & within
+      above = bsk_count_lanes(above, beyond)
+      equal = bsk_count_lanes(equal, same)
+      bsk_store_f32(aside + first, delta)
+      return UInt64(within & ~same)
+    }
     func sort(_ i: Int) -> UInt64 {
       let place = i &* Source.byteCount
       // Far ahead: little is done with each line.
       bsk_prefetch(source + place + 4096)
       bsk_prefetch(base + place + 4096)
-      let delta = bsk_subtract(Source.load(source + place), Source.load(base + place))
-      let beyond = bsk_lanes_from(delta, high)
-      let within = bsk_lanes_from(delta, low) & ~beyond
-      let same = bsk_lanes_equal(delta, known) & within
-      above = bsk_count_lanes(above, beyond)
-      equal = bsk_count_lanes(equal, same)
-      bsk_store_f32(aside + (i & 63), delta)
-      return UInt64(within & ~same)
+      return sort(bsk_subtract(Source.load(source + place), Source.load(base + place)), i & 63)
     }
     func enter(_ lanes: UInt64, _ first: Int) {
       var lanes = lanes
@@ -61,21 +62,9 @@ private func countDeltas<Source: Format>(
       enter(sort(i), i & 63)
       i &+= 16
     }
-    let rest = count &- whole
-    let place = whole &* Source.byteCount
-    bsk_store_f32(aside, bsk_subtract(Source.load(source + place, rest), Source.load(base + place, rest)))
-    var lane = 0
-    while lane < rest {
-      let bits = aside[lane] & 0x7fff_ffff
-      if bits >= high {
-        counts[0] &+= 1
-      } else if bits >= low, bits == known {
-        counts[1] &+= 1
-      } else if bits >= low {
-        histogram[Int(truncatingIfNeeded: (bits &- low) >> shift)] &+= 1
-      }
-      lane &+= 1
-    }
+    let (rest, place) = (count &- i, i &* Source.byteCount)
+    let delta = bsk_subtract(Source.load(source + place, rest), Source.load(base + place, rest))
+    enter(sort(delta, 0, UInt16(truncatingIfNeeded: 1 << rest &- 1)), 0)
   }
   counts[0] &+= Int(bsk_sum_counts(above))
   counts[1] &+= Int(bsk_sum_counts(equal))

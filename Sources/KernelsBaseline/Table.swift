@@ -4,7 +4,7 @@ import CIntrinsics
 public func kernelTable() -> bsk_kernels {
   bsk_kernels(
     matmul: matmul, pack_input: packInput, pack_rows: packRows, pack_sums: packSums,
-    pack_scratch_bytes: packScratchBytes, unpack_row: unpackRow, panel_bytes: panelBytes,
+    unpack_row: unpackRow, panel_bytes: panelBytes,
     token_bytes: tokenBytes, attention: attention, store_key: storeKey, store_value: storeValue, rms_norm: rmsNorm,
     rotate: rotate, silu_multiply: siluMultiply, add: add,
     softmax: softmax, log_sum_exp: logSumExp, exponential: exponential, weigh: weigh, widen: widen, narrow: narrow,

@@ -4,21 +4,16 @@ import Platform
 import Transformer
 
 extension Fold {
-  /// Bytes of large memory that a fold takes beside the blend: the sums of some rows, and for a method the largest tensor in
-  /// f32 and its own work.
+  /// Bytes of large memory that a method takes beside the blend: the largest tensor in f32, and its own work.
   static func workByteCount(
-    _ method: BlendMethod?, _ config: ModelConfig, backboneCount: Int, kernels: Kernels, threadCount: Int
+    _ method: BlendMethod, _ config: ModelConfig, backboneCount: Int, threadCount: Int
   ) -> Int {
-    let sums =
-      PanelPacker.byteCount(config, kernels: kernels, threadCount: threadCount)
-      + threadCount * 4 * Kernels.panelRows * stretchLength
-    guard let method else { return sums }
     let work = config.parameters.reduce(0) { most, parameter in
       let shape = MergeShape(
         parameter.shape, name: parameter.name, modelCount: backboneCount, threadCount: threadCount)
       return max(most, method.method.byteCount(shape))
     }
-    return sums + 4 * largestCount(config) + work
+    return 4 * largestCount(config) + work
   }
 
   /// Elements of the largest tensor.

@@ -21,10 +21,8 @@ struct Fold: Sendable {
   /// What a method merges a tensor into: room for the largest.
   private(set) var merged: Buffer?
 
-  /// Numbers of a chunk of panels: small enough to answer a cancel soon, and that no thread waits long for the last of another.
-  private static let chunkSize = 1 << 16
   /// Columns at a time, so that the sums of a panel's rows stay in the second-level cache.
-  static let stretchLength = 1024
+  private static let stretchLength = 1024
 
   /// Bytes of the result.
   static func byteCount(
@@ -60,7 +58,6 @@ struct Fold: Sendable {
         of: Float.self, count: Self.largestCount(base.config), allocator: engine.allocator, purpose: "a merged tensor")
       return try fold.run(monitor: monitor)
     }
-    let packer = PanelPacker(base.config, engine: engine, pool: pool)
     let total = Double(max(base.config.parameterCount, 1))
     var done = 0
     func finish(_ parameter: Parameter) throws(BoneSoupError) {
@@ -69,10 +66,10 @@ struct Fold: Sendable {
     }
     var head: Weight?
     if Self.untiesHead(base.config, backbones, coefficients), let embedding = base.config.parameters.first {
-      head = try matrix(embedding, module: "lm_head", packer: packer, monitor: monitor)
+      head = try matrix(embedding, module: "lm_head", monitor: monitor)
     }
     return try ModelWeights(base.config, untiedHead: head) { (parameter) throws(BoneSoupError) in
-      let weight = try matrix(parameter, module: parameter.module, packer: packer, monitor: monitor)
+      let weight = try matrix(parameter, module: parameter.module, monitor: monitor)
       try finish(parameter)
       return weight
     } vector: { (parameter) throws(BoneSoupError) in
@@ -124,9 +121,7 @@ struct Fold: Sendable {
 
   /// A matrix in panels. Where no budget limits the engine, the files' pages stay mapped for the next fold: mapping them takes
   /// longer than the fold.
-  private func matrix(
-    _ parameter: Parameter, module: String, packer: PanelPacker, monitor: Monitor
-  ) throws(BoneSoupError) -> Weight {
+  private func matrix(_ parameter: Parameter, module: String, monitor: Monitor) throws(BoneSoupError) -> Weight {
     let (rows, columns) = (parameter.shape[0], parameter.shape[1])
     let format = parameter.isEnd ? format.ofEnds : format
     let direct = try directMerge(parameter, module: module, monitor: monitor)
@@ -141,7 +136,7 @@ struct Fold: Sendable {
         direct.compute(start + stretch.lowerBound..<start + stretch.upperBound, kernels: kernels, into: out)
       }
     } else if let type = sum.commonType {
-      try packer.pack(sum.mergeTerms, type: type, weight, into: panels, monitor: monitor)
+      try weight.pack(sum.mergeTerms, type: type, into: panels, kernels: kernels, pool: pool, monitor: monitor)
     } else {
       try packRows(into: panels, of: weight, purpose: parameter.name, monitor: monitor) { row, stretch, out in
         sum.compute(row: row, stretch: stretch, kernels: kernels, into: out)
@@ -162,28 +157,20 @@ struct Fold: Sendable {
     let scratch = try Buffer(
       of: Float.self, count: scratchCount * pool.threadCount, allocator: engine.allocator,
       purpose: "the sums of \(purpose)")
-    try eachPanel(of: weight, monitor: monitor) { panel, slot in
+    try weight.eachRun(of: pool, monitor: monitor) { run, slot in
       let sums = scratch.elements(Float.self) + slot * scratchCount
-      let range = weight.rows(ofPanel: panel)
-      for start in stride(from: 0, to: columns, by: width) {
-        let stretch = start..<min(start + width, columns)
-        for row in range {
-          compute(row, stretch, sums + (row - range.lowerBound) * stretch.count)
+      for panel in run {
+        let range = weight.rows(ofPanel: panel)
+        for start in stride(from: 0, to: columns, by: width) {
+          let stretch = start..<min(start + width, columns)
+          for row in range {
+            compute(row, stretch, sums + (row - range.lowerBound) * stretch.count)
+          }
+          kernels.packRows(
+            weight.format, type: .f32, rows: sums, ld: stretch.count, count: range.count, columns: columns,
+            range: stretch, streams: true, into: panels.pointer + panel * weight.panelBytes)
         }
-        kernels.packRows(
-          weight.format, type: .f32, rows: sums, ld: stretch.count, count: range.count, columns: columns,
-          range: stretch, streams: true, into: panels.pointer + panel * weight.panelBytes)
       }
     }
-  }
-
-  private func eachPanel(
-    of weight: Weight, monitor: Monitor, _ body: @Sendable (_ panel: Int, _ slot: Int) -> Void
-  ) throws(BoneSoupError) {
-    let chunk = max(1, Self.chunkSize / (Kernels.panelRows * weight.columns))
-    Workers(pool: pool, count: (weight.panelCount + chunk - 1) / chunk).run(monitor: monitor) { piece, slot in
-      for panel in piece * chunk..<min((piece + 1) * chunk, weight.panelCount) { body(panel, slot) }
-    }
-    try monitor.check()
   }
 }

@@ -31,10 +31,10 @@ extension Soup {
       byteCount: kind == .folded
         ? Fold.byteCount(base.config, backbones, resolution.coefficients, format: format, kernels: engine.kernels) : 0,
       method: method,
-      workByteCount: kind == .folded
-        ? Fold.workByteCount(
-          method, base.config, backboneCount: backbones.count, kernels: engine.kernels,
-          threadCount: engine.pool.threadCount) : 0)
+      workByteCount: method.map {
+        Fold.workByteCount(
+          $0, base.config, backboneCount: backbones.count, threadCount: engine.pool.threadCount)
+      } ?? 0)
   }
 
   private func resolve(_ point: BlendRequest.Point) throws(BoneSoupError) -> Resolution {

@@ -35,12 +35,10 @@ extension ModelWeights {
       done += parameter.elementCount
       try monitor.report(Double(done) / total)
     }
-    let packer = PanelPacker(config, engine: engine, pool: engine.pool)
     return try ModelWeights(config) { (parameter) throws(BoneSoupError) in
       let tensor = try checkpoint.tensor(of: parameter)
       let weight = try matrix(
-        tensor, parameter, format: parameter.isEnd ? format.ofEnds : format, packer: packer, engine: engine,
-        monitor: monitor)
+        tensor, parameter, format: parameter.isEnd ? format.ofEnds : format, engine: engine, monitor: monitor)
       try report(parameter)
       return weight
     } vector: { (parameter) throws(BoneSoupError) in
@@ -59,8 +57,7 @@ extension ModelWeights {
   }
 
   private static func matrix(
-    _ tensor: TensorView, _ parameter: Parameter, format: WeightFormat, packer: PanelPacker, engine: Engine,
-    monitor: Monitor
+    _ tensor: TensorView, _ parameter: Parameter, format: WeightFormat, engine: Engine, monitor: Monitor
   ) throws(BoneSoupError) -> Weight {
     let rows = parameter.shape[0]
     let columns = parameter.shape[1]
@@ -71,8 +68,9 @@ extension ModelWeights {
     let panels = try Weight.makePanels(
       rows: rows, columns: columns, format: format, engine: engine, purpose: tensor.name)
     let weight = Weight(rows: rows, columns: columns, format: format, panels: panels, kernels: engine.kernels)
-    try packer.pack(
-      [MergeTerm(source: source, coefficient: 1)], type: tensor.type, weight, into: panels, monitor: monitor)
+    try weight.pack(
+      [MergeTerm(source: source, coefficient: 1)], type: tensor.type, into: panels, kernels: engine.kernels,
+      pool: engine.pool, monitor: monitor)
     tensor.dropBehind()
     return weight
   }

@@ -197,8 +197,7 @@ static void solving_makes_nothing_and_foretells_the_blend(void) {
   NEED_OK(bsoup_blend_create(soup, &options, &blend));
   OK(bsoup_engine_memory(NULL, &after));
   made = info_of_blend(blend);
-  CHECK(made.memory == after - before && info.memory == made.memory && made.memory > 0);
-  CHECK(foretold >= made.memory);
+  CHECK(foretold == after - before && info.memory == foretold && made.memory == foretold);
   CHECK(info.kind == made.kind && info.weights == made.weights && info.base_share == made.base_share);
   CHECK(info.condition == made.condition && made.objective_count == 2 && made.backbone_count == 2);
   CHECK(info.kind == BSOUP_BLEND_FOLDED && made.progress == 1 && made.state == BSOUP_OK);

@@ -115,11 +115,10 @@ import Testing
     let summed = Fenced(floats: rows * columns)
     let byteCount = test.kernels.matrixBytes(test.format, rows: rows, columns: columns)
     let panels = Fenced(byteCount: byteCount, atEnd: byteCount % 64 == 0)
-    let scratch = Fenced(byteCount: test.kernels.packScratchBytes(columns: columns))
     terms.withUnsafeBufferPointer {
       test.kernels.merge($0, type: type, count: rows * columns, accumulates: false, into: summed.floats)
       test.kernels.packSums(
-        test.format, type: type, terms: $0, rows: rows, columns: columns, scratch: scratch.start, into: panels.start)
+        test.format, type: type, terms: $0, rows: rows, columns: columns, into: panels.start)
     }
     #expect(
       panels.bytes == PackedMatrix(test, summed.values, rows: rows, columns: columns).panels.bytes,

@@ -78,8 +78,7 @@ typedef struct __attribute__((swift_attr("@Sendable"))) {
   void (*pack_rows)(uint8_t format, uint8_t type, const void *source, intptr_t ld, intptr_t count, intptr_t k,
                     intptr_t first, intptr_t columns, bool streams, void *out);
   void (*pack_sums)(uint8_t format, uint8_t type, const bsk_term *terms, intptr_t term_count, intptr_t rows, intptr_t k,
-                    void *scratch, void *out);
-  intptr_t (*pack_scratch_bytes)(intptr_t k);
+                    void *out);
   void (*unpack_row)(uint8_t format, const void *panel, intptr_t row, intptr_t rows, intptr_t k, float *out);
   intptr_t (*panel_bytes)(uint8_t format, intptr_t k);
   intptr_t (*token_bytes)(uint8_t format, intptr_t k);

@@ -172,7 +172,7 @@ class Soup(SoupBuilding, SoupText):
         return from_raw(raw, names, preference[: raw.objective_count], coefficients[: raw.backbone_count])
 
     def blend_memory(self, **choice: Unpack[BlendChoice]) -> int:
-        """Return the bytes of large memory that `blend` would take at its peak."""
+        """Return the bytes of large memory that `blend` would take."""
         count = c_uint64()
         check(C.bsoup_blend_memory(self._handle, byref(blend_options(choice)), byref(count)))
         return count.value
