@@ -21,8 +21,12 @@ struct Benchmark {
   var report: Report
 
   init(_ options: Options) throws(Failure) {
-    self.options = options
     shape = try ModelShape(path: options.path)
+    var fitting = options
+    if !options.isPrefillGiven {
+      fitting.prefill = max(0, min(options.prefill, shape.config.contextLength - options.decode))
+    }
+    self.options = fitting
     threads = options.threads > 0 ? options.threads : ProcessorSet.count
     cpus = Processors.choose(threads: threads)
     if options.measuresLimits {

@@ -37,7 +37,9 @@ extension Options {
       case "--weights": options.weights = try format()
       case "--kv": options.kv = try format()
       case "--threads": options.threads = try number(0...1024)
-      case "--prefill": options.prefill = try number(0...(1 << 20))
+      case "--prefill":
+        options.prefill = try number(0...(1 << 20))
+        options.isPrefillGiven = true
       case "--decode": options.decode = try number(0...(1 << 20))
       case "--batch": options.batch = try number(0...4096)
       case "--adapters": options.adapters = try number(0...64)

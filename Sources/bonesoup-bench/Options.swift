@@ -10,6 +10,8 @@ struct Options {
   var threads = 0
   /// Tokens of the prompt; 0 leaves its rows out, as with the following ones.
   var prefill = 512
+  /// Whether that was asked for; else a model for shorter texts gets a shorter prompt.
+  var isPrefillGiven = false
   var decode = 64
   var batch = 16
   /// How many of the soup's adapters get coefficients; nil: all.
@@ -36,7 +38,7 @@ struct Options {
       --weights F       run-time format of the weights: \(StorageFormat.names) (the file's own)
       --kv F            format of the KV cache (f32 with f32 weights, else f16)
       --threads N       threads (one per CPU)
-      --prefill N       tokens of the prompt (512)
+      --prefill N       tokens of the prompt (512, or what the model has room for)
       --decode N        tokens decoded one by one, from nothing and after the prompt (64)
       --batch N         sessions decoding together, with one blend and with a preference each (16)
       --adapters N      how many of the soup's adapters are live (all): against the base alone, in alternation

@@ -42,6 +42,13 @@ def rows(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in report["rows"]}
 
 
+def test_a_prompt_that_nobody_asked_for_fits_the_model() -> None:
+    names = rows(told(str(SOUP), "--open", "--fold", "--buffer=16", "--repetitions=1", "--no-limits"))
+    assert {"prefill of 448", "decode after 448", "from call to first token", "fold of 3 backbones"} <= set(names)
+    done = bench(str(SOUP), "--prefill=512", "--no-limits")
+    assert done.returncode != 0 and "576 positions" in done.stderr
+
+
 def test_json_names_the_machine_and_the_model(report: dict[str, Any]) -> None:
     assert report["threads"] == 1
     assert (report["weights"], report["kv"]) == ("bf16", "f16")
