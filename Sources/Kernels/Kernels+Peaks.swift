@@ -7,6 +7,10 @@ extension Kernels {
     case bf16 = 1
     /// Dot products of four bytes; where the level has no instruction for it, by 16-bit numbers.
     case int8 = 2
+    /// Dot products of four weights of four bits with bytes; where the level has no instruction for it, in 16-bit numbers.
+    case int4 = 3
+
+    public var isInteger: Bool { self == .int8 || self == .int4 }
   }
 
   /// Does nothing but arithmetic for `rounds` rounds; returns a number that depends on all of it.

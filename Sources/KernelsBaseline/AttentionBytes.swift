@@ -1,12 +1,12 @@
 import CIntrinsics
 
 /// q8_0: signed bytes with an f16 scale for each 32 elements of a position, the scales after them as [head size / 32][64].
-/// Keys are stored 128 above their value. Head sizes are multiples of 32.
+/// Keys are stored BSK_BYTE_OFFSET above their value. Head sizes are multiples of 32.
 ///
 /// A query is quantised likewise, and weights times the values' scales as 16-bit integers in units of their block's
 /// greatest: so the products of 32 elements, or 64 positions, are summed exactly.
 enum ByteCache: CacheStorage {
-  /// Per 32 elements of a query: the bytes, their scale, −128 times their sum.
+  /// Per 32 elements of a query: the bytes, their scale, −BSK_BYTE_OFFSET times their sum.
   private static var groupBytes: Int { @inline(__always) get { 40 } }
 
   @inline(__always)
@@ -19,7 +19,7 @@ enum ByteCache: CacheStorage {
       bsk_store_u8(target + 16, group.second)
       (target + 32).storeBytes(of: group.scale * scale, as: Float.self)
       let sum = bsk_sum_i8(group.first) &+ bsk_sum_i8(group.second)
-      (target + 36).storeBytes(of: -128 &* sum, as: Int32.self)
+      (target + 36).storeBytes(of: 0 &- BSK_BYTE_OFFSET &* sum, as: Int32.self)
       target += groupBytes
       i &+= 32
     }

@@ -34,8 +34,8 @@ func storeKey(
       var i = 0
       while i &+ 32 <= headDim {
         let group = QuantisedGroup(key + i)
-        bsk_store_u8(bytes, bsk_flip_sign_bits(group.first))
-        bsk_store_u8(bytes + 2, bsk_flip_sign_bits(group.second))
+        bsk_store_u8(bytes, bsk_offset_bytes(group.first))
+        bsk_store_u8(bytes + 2, bsk_offset_bytes(group.second))
         scatter(bytes, as: UInt32.self, 8, panel + 64 &* i + 4 &* slot, 256)
         storeScale(group.scale, i, slot, panel + 64 &* headDim)
         i &+= 32

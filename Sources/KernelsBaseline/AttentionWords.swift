@@ -88,13 +88,13 @@ extension ByteWords {
   }
 }
 
-/// Bytes of keys, 128 above their value; multiplied by signed bytes.
+/// Bytes of keys as they are stored; multiplied by signed bytes.
 enum KeyBytes: ByteWords {
   static var vectors: Int { @inline(__always) get { Int(BSK_VECTORS) } }
 
   @inline(__always)
   static func add(_ sum: bsk_i32x16, _ word: bsk_u32x16, _ multipliers: UnsafeRawPointer) -> bsk_i32x16 {
-    bsk_dot_u8i8(sum, word, bsk_load_u32_scalar(multipliers))
+    bsk_dot_bytes(sum, word, bsk_load_u32_scalar(multipliers))
   }
 }
 

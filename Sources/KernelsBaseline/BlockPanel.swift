@@ -11,26 +11,36 @@ import CIntrinsics
 protocol BlockPanel {
   /// Columns of a block.
   static var length: Int { get }
-  /// What is added to a weight's integer so that none is negative.
+  /// What is added to a weight's integer where it is stored.
   static var offset: Int32 { get }
   /// Bytes of the integers of a block, 16 rows.
   static var blockBytes: Int { get }
+  /// What the sum of a block starts with; `correction` is −offset · Σ of the input's integers.
+  static func start(_ correction: Int32) -> bsk_i32x16
   /// Adds the products of a block to `sums`, for `count` tokens (known to the compiler); `inputStride` is the bytes from
   /// four columns of the input to the next four.
   static func accumulate(
     _ sums: inout Twelve<bsk_i32x16>, _ count: Int, _ block: UnsafeRawPointer, _ input: UnsafeRawPointer,
     _ inputStride: Int)
+  /// The integer sum of a block.
+  static func end(_ sum: bsk_i32x16, _ correction: Int32) -> bsk_i32x16
   /// Quantises a block of 16 rows, given as [length][16], to its integers in `out`, and returns the rows' scales before
   /// their rounding to f16; NaN for a block that holds an infinity or a NaN.
   static func quantise(_ columns: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer) -> bsk_f32x16
 }
 
-/// Bytes 1 ... 255, by 128 too great.
+/// Bytes −127 ... 127, more where the level multiplies unsigned ones.
 protocol BytePanel: BlockPanel {}
 
 extension BytePanel {
-  static var offset: Int32 { @inline(__always) get { 128 } }
+  static var offset: Int32 { @inline(__always) get { Int32(BSK_BYTE_OFFSET) } }
   static var blockBytes: Int { @inline(__always) get { 16 &* length } }
+
+  @inline(__always)
+  static func start(_ correction: Int32) -> bsk_i32x16 { bsk_splat_i32(offset == 0 ? 0 : correction) }
+
+  @inline(__always)
+  static func end(_ sum: bsk_i32x16, _: Int32) -> bsk_i32x16 { sum }
 
   @inline(__always)
   static func accumulate(
@@ -42,7 +52,7 @@ extension BytePanel {
     while w < end {
       let word = bsk_load_u32(w)
       sums.update(count) { sum, token in
-        sum = bsk_dot_u8i8(sum, word, (x + 4 &* token).loadUnaligned(as: UInt32.self))
+        sum = bsk_dot_bytes(sum, word, (x + 4 &* token).loadUnaligned(as: UInt32.self))
       }
       w += 64
       x += inputStride
@@ -68,6 +78,12 @@ enum Q4x32Panel: BlockPanel {
   static var blockBytes: Int { @inline(__always) get { 256 } }
 
   @inline(__always)
+  static func start(_ correction: Int32) -> bsk_i32x16 { bsk_start_halves(correction) }
+
+  @inline(__always)
+  static func end(_ sum: bsk_i32x16, _ correction: Int32) -> bsk_i32x16 { bsk_end_halves(sum, correction) }
+
+  @inline(__always)
   static func accumulate(
     _ sums: inout Twelve<bsk_i32x16>, _ count: Int, _ block: UnsafeRawPointer, _ input: UnsafeRawPointer,
     _ inputStride: Int
@@ -79,8 +95,8 @@ enum Q4x32Panel: BlockPanel {
       let (low, high) = (bsk_low_halves(word), bsk_high_halves(word))
       sums.update(count) { sum, token in
         let value = x + 4 &* token
-        sum = bsk_dot_u8i8(sum, low, value.loadUnaligned(as: UInt32.self))
-        sum = bsk_dot_u8i8(sum, high, (value + 4 &* inputStride).loadUnaligned(as: UInt32.self))
+        sum = bsk_dot_halves(sum, low, value.loadUnaligned(as: UInt32.self))
+        sum = bsk_dot_halves(sum, high, (value + 4 &* inputStride).loadUnaligned(as: UInt32.self))
       }
       w += 64
       x += inputStride

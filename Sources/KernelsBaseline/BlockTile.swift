@@ -17,7 +17,7 @@ extension BlockPanel {
     let share = ahead.byteCount / max((left &+ 1) >> 1, 1)
     let lateBlocks = length > 32 ? 2 : 4
     while left > 0 {
-      if count >= 6 {
+      if count >= min(6, bsk_block_tile()) {
         ahead.prefetch(share)
         // Some hundred cycles before the end.
         if left == lateBlocks || left == lateBlocks - 1 { output.prefetch(tokens: count) }
@@ -46,14 +46,13 @@ extension BlockPanel {
     let inputScales = x + length &* width
     let corrections = inputScales + stride
     var integers = Twelve(bsk_splat_i32(0))
-    integers.update(count) { sum, token in
-      sum = bsk_splat_i32((corrections + 4 &* token).loadUnaligned(as: Int32.self))
-    }
+    integers.update(count) { sum, token in sum = start((corrections + 4 &* token).loadUnaligned(as: Int32.self)) }
     accumulate(&integers, count, block, x, stride)
     let scale = bsk_from_f16(bsk_load_u16(scales))
     sums.update(count, with: integers) { sum, integer, token in
       let both = bsk_multiply(scale, bsk_splat((inputScales + 4 &* token).loadUnaligned(as: Float.self)))
-      sum = bsk_fma(bsk_f32_from_i32(integer), both, sum)
+      let whole = end(integer, (corrections + 4 &* token).loadUnaligned(as: Int32.self))
+      sum = bsk_fma(bsk_f32_from_i32(whole), both, sum)
     }
   }
 
@@ -65,6 +64,8 @@ extension BlockPanel {
   ) {
     let width = Int(group.width)
     let x = input + group.before &* tokenBytes(k)
+    let none = Ahead(panel, 0)
+    var ahead = width < 6 ? none : ahead
     var token = 0
     while token < width {
       let taken = min(width &- token, bsk_block_tile())
@@ -80,6 +81,7 @@ extension BlockPanel {
       default: return
       }
       token &+= taken
+      ahead = none
     }
   }
 }

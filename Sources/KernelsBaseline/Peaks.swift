@@ -3,14 +3,16 @@ import CIntrinsics
 // What the machine can do at most, for benchmarks to stand beside: loops with nothing in them but the instruction that
 // sets the pace. Their results mean nothing; they are returned so that no compiler leaves the work out.
 
-/// Does `rounds` rounds of arithmetic of a kind: 0 fused multiply-add of f32, 1 products of two bf16 numbers per lane,
-/// 2 of four bytes per lane. `operands` are 1024 bytes; they lie in the first-level cache, as in a matrix product: a
+/// Does `rounds` rounds of arithmetic of a kind: 0 fused multiply-add of f32, 1 products of two bf16 numbers per lane (where
+/// there is an instruction for it, else as 0), 2 of four bytes per lane, 3 of four four-bit weights. `operands` are 1024 bytes; they lie in the first-level cache, as in a matrix product: a
 /// vector that is loaded is used once per accumulator.
 func arithmeticPeak(_ kind: UInt8, _ operands: UnsafeRawPointer, _ rounds: Int) -> Float {
   switch kind {
   case 0: peak(FloatProducts.self, operands, rounds)
-  case 1: peak(PairProducts.self, operands, rounds)
-  default: peak(ByteProducts.self, operands, rounds)
+  case 1 where bsk_has_bf16_dot(): peak(PairProducts.self, operands, rounds)
+  case 2: peak(ByteProducts.self, operands, rounds)
+  case 3: peak(HalfProducts.self, operands, rounds)
+  default: peak(FloatProducts.self, operands, rounds)
   }
 }
 
@@ -18,9 +20,10 @@ func arithmeticPeak(_ kind: UInt8, _ operands: UnsafeRawPointer, _ rounds: Int) 
 func arithmeticPeakOperations(_ kind: UInt8) -> Int {
   let lanes = 16 &* Int(bsk_peak_accumulators())
   return switch kind {
-  case 0: lanes &* FloatProducts.operations
-  case 1: lanes &* PairProducts.operations
-  default: lanes &* ByteProducts.operations
+  case 1 where bsk_has_bf16_dot(): lanes &* PairProducts.operations
+  case 2: lanes &* ByteProducts.operations
+  case 3: lanes &* HalfProducts.operations
+  default: lanes &* FloatProducts.operations
   }
 }
 
@@ -57,7 +60,16 @@ private enum ByteProducts: Products {
   static var zero: bsk_i32x16 { @inline(__always) get { bsk_splat_i32(0) } }
   static var operations: Int { 8 }
   @inline(__always) static func add(_ sum: bsk_i32x16, _ w: bsk_u32x16, _ x: UInt32) -> bsk_i32x16 {
-    bsk_dot_u8i8(sum, w, x)
+    bsk_dot_bytes(sum, w, x)
+  }
+  @inline(__always) static func witness(_ sum: bsk_i32x16) -> Float { Float(bsk_xor_lanes_i32(sum)) }
+}
+
+private enum HalfProducts: Products {
+  static var zero: bsk_i32x16 { @inline(__always) get { bsk_splat_i32(0) } }
+  static var operations: Int { 8 }
+  @inline(__always) static func add(_ sum: bsk_i32x16, _ w: bsk_u32x16, _ x: UInt32) -> bsk_i32x16 {
+    bsk_dot_halves(sum, w, x)
   }
   @inline(__always) static func witness(_ sum: bsk_i32x16) -> Float { Float(bsk_xor_lanes_i32(sum)) }
 }
@@ -139,5 +151,5 @@ func mergeStreams(
     bsk_stream_u32(out + offset + 64, bsk_add_u32(second, bsk_load_u32(c + offset + 64)))
     offset &+= 128
   }
-  bsk_streaming_fence()
+  bsk_fence()
 }

@@ -24,13 +24,13 @@ extension BytePanel {
     return scale
   }
 
-  /// 128, which is zero, in rows whose scale is NaN.
+  /// As it is stored; zero in rows whose scale is NaN.
   @inline(__always)
   private static func byte(
     _ column: UnsafePointer<Float>, _ scale: bsk_f32x16, _ inverse: bsk_f32x16
   ) -> bsk_i32x16 {
     let scaled = bsk_where_finite(scale, bsk_multiply(bsk_load_f32(column), inverse), bsk_splat(0))
-    return bsk_add_i32(bsk_nearest_away_i32(scaled), bsk_splat_i32(128))
+    return bsk_add_i32(bsk_nearest_away_i32(scaled), bsk_splat_i32(offset))
   }
 }
 

@@ -24,7 +24,7 @@ func unpackRow(
   case FormatCode.q4_0:
     unpackBlocks(Q4x32Panel.self, panel, row, k, out) { block, column in
       let byte = (block + 64 &* ((column & 15) >> 2) + column & 3).load(as: UInt8.self)
-      return Int32(column < 16 ? byte & 15 : byte >> 4)
+      return Int32(column < 16 ? byte & 15 : byte >> 4) &- Q4x32Panel.offset
     }
   default: return
   }
@@ -46,11 +46,12 @@ private func unpackBytes<Panel: BytePanel>(
   _: Panel.Type, _ panel: UnsafeRawPointer, _ row: Int, _ k: Int, _ out: UnsafeMutablePointer<Float>
 ) {
   unpackBlocks(Panel.self, panel, row, k, out) { block, column in
-    Int32((block + 64 &* (column >> 2) + column & 3).load(as: UInt8.self))
+    let byte = (block + 64 &* (column >> 2) + column & 3).load(as: UInt8.self)
+    return Int32(Int8(truncatingIfNeeded: Int32(byte) &- Panel.offset))
   }
 }
 
-/// `integer` gives that of a column of a block, the pointer being at the row's first byte.
+/// `integer` gives the number in a column of a block, the pointer being at the row's first byte.
 @inline(__always)
 private func unpackBlocks<Panel: BlockPanel>(
   _: Panel.Type, _ panel: UnsafeRawPointer, _ row: Int, _ k: Int, _ out: UnsafeMutablePointer<Float>,
@@ -66,7 +67,7 @@ private func unpackBlocks<Panel: BlockPanel>(
     let columns = min(k &- column, Panel.length)
     var i = 0
     while i < columns {
-      out[column &+ i] = Float(integer(block, i) &- Panel.offset) * scale
+      out[column &+ i] = Float(integer(block, i)) * scale
       i &+= 1
     }
     number &+= 1

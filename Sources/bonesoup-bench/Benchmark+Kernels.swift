@@ -44,7 +44,7 @@ extension Benchmark {
     } else {
       let operations = 2 * Double(outputs) * Double(inputs) * Double(tokens)
       let arithmetic = weights.arithmetic
-      report.add(name, times.map { operations / $0 / 1e9 }, arithmetic == .int8 ? "GOP/s" : "GFLOP/s") {
+      report.add(name, times.map { operations / $0 / 1e9 }, arithmetic.isInteger ? "GOP/s" : "GFLOP/s") {
         min($0.peak(arithmetic), operations / bytes * $0.read) / 1e9
       }
     }

@@ -28,7 +28,7 @@ struct Report {
       [
         ("streaming read", limits.read, "GB/s"), ("merge of three streams", limits.merge, "GB/s"),
         ("f32 multiply-add", limits.peak(.f32), "GFLOP/s"), ("bf16 dot", limits.peak(.bf16), "GFLOP/s"),
-        ("int8 dot", limits.peak(.int8), "GOP/s"),
+        ("int8 dot", limits.peak(.int8), "GOP/s"), ("int4 dot", limits.peak(.int4), "GOP/s"),
       ].map { Row(name: $0.0, samples: Samples([$0.1 / 1e9]), unit: $0.2) }
     }
     return ((peaks ?? []) + rows).map { row in Line(row: row, limit: limits.flatMap { row.limit?($0) }) }

@@ -15,7 +15,7 @@ struct StorageFormat: Equatable {
     StorageFormat(name: "f16", code: 2, arithmetic: .f32, bytesPerElement: 2),
     StorageFormat(name: "bf16", code: 3, arithmetic: .bf16, bytesPerElement: 2),
     StorageFormat(name: "q8_0", code: 4, arithmetic: .int8, bytesPerElement: 34.0 / 32),
-    StorageFormat(name: "q4_0", code: 5, arithmetic: .int8, bytesPerElement: 18.0 / 32),
+    StorageFormat(name: "q4_0", code: 5, arithmetic: .int4, bytesPerElement: 18.0 / 32),
     StorageFormat(name: "q8_128", code: 6, arithmetic: .int8, bytesPerElement: 130.0 / 128),
   ]
 

@@ -17,7 +17,7 @@ BENCH = pathlib.Path(os.environ.get("BONESOUP_BENCH", ROOT / ".build/release/bon
 SOUP = ROOT / "Tests/Fixtures/demo-soup"
 TINY = ["--prefill=16", "--decode=8", "--batch=2", "--buffer=16", "--repetitions=2", "--threads=1"]
 RATES = ["prefill of 16", "decode", "decode after 16", "batch of 2", "batch of 2, a preference each, 3 adapters"]
-LIMITS = ["streaming read", "merge of three streams", "f32 multiply-add", "bf16 dot", "int8 dot"]
+LIMITS = ["streaming read", "merge of three streams", "f32 multiply-add", "bf16 dot", "int8 dot", "int4 dot"]
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:

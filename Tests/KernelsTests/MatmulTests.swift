@@ -114,6 +114,25 @@ import Testing
     }
   }
 
+  /// Integer sums of blocks that are as great as they get, of both signs: some levels add them up in 16 bits.
+  @Test(arguments: PanelCase.all)
+  func theGreatestSumsOfABlockFit(_ test: PanelCase) {
+    let (m, k) = (12, 256)
+    // The first column's −1 makes 0.875 the greatest positive four-bit number.
+    let rows = [[Float](repeating: 1, count: k), [Float](repeating: -1, count: k)].map { row in
+      row.enumerated().map { $0.offset % 32 == 0 ? -1 : $0.element * 0.875 }
+    }
+    let matrix = PackedMatrix(test, rows.flatMap { $0 }, rows: 2, columns: k)
+    let x = (0..<m).flatMap { [Float](repeating: $0 % 2 == 0 ? 1 : -1, count: k) }
+    let y = matrix.multiply(x, groups: TokenGroups(tokens: m), count: m)
+    for token in 0..<m {
+      for row in 0..<2 {
+        let sum = matrix.row(row).reduce(0, +) * (token % 2 == 0 ? 1 : -1)
+        #expect(abs(y[token * 2 + row] - sum) < 1e-4 * abs(sum), "token \(token), row \(row)")
+      }
+    }
+  }
+
   @Test(arguments: PanelCase.all)
   func nanStaysInItsRowAndColumn(_ test: PanelCase) {
     let (m, n, k) = (15, 40, 64)

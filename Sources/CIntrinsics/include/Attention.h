@@ -167,7 +167,8 @@ BSK_INLINE int32_t bsk_sum_i8(bsk_u8x16 v) {
   return __builtin_reduce_add(__builtin_convertvector((i8x16)v, bsk_i32x16));
 }
 
-BSK_INLINE bsk_u8x16 bsk_flip_sign_bits(bsk_u8x16 v) { return v ^ (uint8_t)0x80; }
+// Signed bytes, as keys are stored.
+BSK_INLINE bsk_u8x16 bsk_offset_bytes(bsk_u8x16 v) { return v ^ (uint8_t)BSK_BYTE_OFFSET; }
 
 // acc[l] + Σ_b w[l].byte[b] · x.byte[b] over the four bytes, w signed and x unsigned; exact.
 BSK_INLINE bsk_i32x16 bsk_dot_i8u8(bsk_i32x16 acc, bsk_u32x16 w, uint32_t x) {

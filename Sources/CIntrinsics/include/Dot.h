@@ -57,37 +57,82 @@ BSK_INLINE bsk_f32x16 bsk_dot_bf16(bsk_f32x16 acc, bsk_u32x16 w, uint32_t x) {
 #endif
 }
 
-// acc[l] + Σ_b w[l].byte[b] · x.byte[b] over the four bytes, w unsigned and x signed; exact for x above −128.
-BSK_INLINE bsk_i32x16 bsk_dot_u8i8(bsk_i32x16 acc, bsk_u32x16 w, uint32_t x) {
+// How much too great the bytes of weights and keys are stored: where a level multiplies unsigned bytes by signed ones.
+#if defined(__AVX2__) && !defined(__AVX512VNNI__)
+#define BSK_BYTE_OFFSET 0
+#else
+#define BSK_BYTE_OFFSET 128
+#endif
+
+// acc[l] + Σ_b w[l].byte[b] · x.byte[b] over the four bytes, w unsigned where BSK_BYTE_OFFSET is 128, else signed; x
+// signed; exact for x above −128.
+BSK_INLINE bsk_i32x16 bsk_dot_bytes(bsk_i32x16 acc, bsk_u32x16 w, uint32_t x) {
 #if defined(__AVX512VNNI__)
   return (bsk_i32x16)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, _mm512_set1_epi32((int)x));
+#elif defined(__AVX2__)
+  // |w| · (x with the sign of w): two products are below 2^15, so that their sum in 16 bits is exact.
+  typedef int32_t i32x8 __attribute__((ext_vector_type(8)));
+  const __m256i four = _mm256_set1_epi32((int)x), ones = _mm256_set1_epi16(1);
+  const __m256i lo = (__m256i)w.lo, hi = (__m256i)w.hi;
+  acc.lo += (i32x8)_mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(lo), _mm256_sign_epi8(four, lo)), ones);
+  acc.hi += (i32x8)_mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(hi), _mm256_sign_epi8(four, hi)), ones);
+  return acc;
 #elif defined(__SSE2__)
   // Bytes 0 and 2, then 1 and 3, as pairs of 16 bits.
+  typedef int32_t i32x4 __attribute__((ext_vector_type(4)));
   const uint32_t even_x = (uint16_t)(int8_t)x | (uint32_t)(uint16_t)(int8_t)(x >> 16) << 16;
   const uint32_t odd_x = (uint16_t)(int8_t)(x >> 8) | (uint32_t)(uint16_t)(int8_t)(x >> 24) << 16;
   bsk_u32x16 even = w & 0x00ff00ffu;
   bsk_u32x16 odd = (w >> 8) & 0x00ff00ffu;
-#if defined(__AVX2__)
-  typedef int32_t i32x8 __attribute__((ext_vector_type(8)));
-  const __m256i e = _mm256_set1_epi32((int)even_x), o = _mm256_set1_epi32((int)odd_x);
-  i32x8 lo = (i32x8)_mm256_madd_epi16((__m256i)even.lo, e) + (i32x8)_mm256_madd_epi16((__m256i)odd.lo, o);
-  i32x8 hi = (i32x8)_mm256_madd_epi16((__m256i)even.hi, e) + (i32x8)_mm256_madd_epi16((__m256i)odd.hi, o);
-  acc.lo += lo;
-  acc.hi += hi;
-#else
-  typedef int32_t i32x4 __attribute__((ext_vector_type(4)));
   const __m128i e = _mm_set1_epi32((int)even_x), o = _mm_set1_epi32((int)odd_x);
   acc.lo.lo += (i32x4)_mm_madd_epi16((__m128i)even.lo.lo, e) + (i32x4)_mm_madd_epi16((__m128i)odd.lo.lo, o);
   acc.lo.hi += (i32x4)_mm_madd_epi16((__m128i)even.lo.hi, e) + (i32x4)_mm_madd_epi16((__m128i)odd.lo.hi, o);
   acc.hi.lo += (i32x4)_mm_madd_epi16((__m128i)even.hi.lo, e) + (i32x4)_mm_madd_epi16((__m128i)odd.hi.lo, o);
   acc.hi.hi += (i32x4)_mm_madd_epi16((__m128i)even.hi.hi, e) + (i32x4)_mm_madd_epi16((__m128i)odd.hi.hi, o);
-#endif
   return acc;
 #else
   acc += (bsk_i32x16)(w & 0xffu) * (int32_t)(int8_t)x;
   acc += (bsk_i32x16)((w >> 8) & 0xffu) * (int32_t)(int8_t)(x >> 8);
   acc += (bsk_i32x16)((w >> 16) & 0xffu) * (int32_t)(int8_t)(x >> 16);
   return acc + (bsk_i32x16)(w >> 24) * (int32_t)(int8_t)(x >> 24);
+#endif
+}
+
+// Sums of four-bit weights, for the 32 products a lane of one block: bias + Σ w · x, w being 0 ... 15. They are started,
+// added to and ended by these three; in between they are the level's own.
+BSK_INLINE bsk_i32x16 bsk_start_halves(int32_t bias) {
+#if defined(__AVX2__) && !defined(__AVX512VNNI__)
+  (void)bias;
+  return (bsk_i32x16)(0);
+#else
+  return (bsk_i32x16)(bias);
+#endif
+}
+
+BSK_INLINE bsk_i32x16 bsk_dot_halves(bsk_i32x16 acc, bsk_u32x16 w, uint32_t x) {
+#if defined(__AVX2__) && !defined(__AVX512VNNI__)
+  // 32 products are below 2^16 in magnitude, their sum by halves below 2^15: it fits 16 bits.
+  typedef int16_t i16x16 __attribute__((ext_vector_type(16)));
+  typedef int32_t i32x8 __attribute__((ext_vector_type(8)));
+  const __m256i four = _mm256_set1_epi32((int)x);
+  acc.lo = (i32x8)((i16x16)acc.lo + (i16x16)_mm256_maddubs_epi16((__m256i)w.lo, four));
+  acc.hi = (i32x8)((i16x16)acc.hi + (i16x16)_mm256_maddubs_epi16((__m256i)w.hi, four));
+  return acc;
+#else
+  return bsk_dot_bytes(acc, w, x);
+#endif
+}
+
+BSK_INLINE bsk_i32x16 bsk_end_halves(bsk_i32x16 acc, int32_t bias) {
+#if defined(__AVX2__) && !defined(__AVX512VNNI__)
+  typedef int32_t i32x8 __attribute__((ext_vector_type(8)));
+  const __m256i ones = _mm256_set1_epi16(1);
+  acc.lo = (i32x8)_mm256_madd_epi16((__m256i)acc.lo, ones) + bias;
+  acc.hi = (i32x8)_mm256_madd_epi16((__m256i)acc.hi, ones) + bias;
+  return acc;
+#else
+  (void)bias;
+  return acc;
 #endif
 }
 
@@ -129,14 +174,14 @@ BSK_INLINE bsk_i32x16 bsk_to_halves(bsk_f32x16 v) {
 // a | b << 4
 BSK_INLINE bsk_i32x16 bsk_join_halves(bsk_i32x16 a, bsk_i32x16 b) { return a | (b << 4); }
 
-// Four bytes to a word, each given as a number of 0 ... 255.
+// Four bytes to a word: the low ones of the lanes.
 BSK_INLINE bsk_u32x16 bsk_join_bytes(bsk_i32x16 a, bsk_i32x16 b, bsk_i32x16 c, bsk_i32x16 d) {
-  return (bsk_u32x16)(a | (b << 8) | (c << 16) | (d << 24));
+  return (bsk_u32x16)((a & 0xff) | (b & 0xff) << 8 | (c & 0xff) << 16 | d << 24);
 }
 
-// 32 bytes: the low byte of each lane of a and of b in turn, 128 added to both.
+// 32 bytes: the low byte of each lane of a and of b in turn, BSK_BYTE_OFFSET added to both.
 BSK_INLINE void bsk_store_byte_pairs(void *p, bsk_i32x16 a, bsk_i32x16 b) {
-  bsk_u16x16 pairs = __builtin_convertvector((((bsk_u32x16)a & 0xffu) | ((bsk_u32x16)b << 8)) ^ 0x8080u, bsk_u16x16);
+  bsk_u16x16 pairs = __builtin_convertvector((((bsk_u32x16)a & 0xffu) | ((bsk_u32x16)b << 8)) ^ BSK_BYTE_OFFSET * 0x101u, bsk_u16x16);
   __builtin_memcpy(p, &pairs, sizeof pairs);
 }
 

@@ -6,17 +6,6 @@
 
 #pragma clang assume_nonnull begin
 
-// p is aligned to 64 bytes. Other threads see the stores after bsk_streaming_fence.
-BSK_INLINE void bsk_stream_u32(void *p, bsk_u32x16 v) { __builtin_nontemporal_store(v, (bsk_u32x16 *)p); }
-
-BSK_INLINE void bsk_streaming_fence(void) {
-#if defined(__x86_64__)
-  _mm_sfence();
-#else
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
-#endif
-}
-
 // Asks for the cache line at p, which need not be there, for one use.
 BSK_INLINE void bsk_prefetch_stream(const void *p) { __builtin_prefetch(p, 0, 3); }
 

@@ -40,7 +40,7 @@ BSK_INLINE intptr_t bsk_block_tile(void) { return 12; }
 #elif defined(__AVX2__)
 BSK_INLINE intptr_t bsk_float_tile(void) { return 6; }
 BSK_INLINE intptr_t bsk_pair_tile(void) { return 2; }
-BSK_INLINE intptr_t bsk_block_tile(void) { return 3; }
+BSK_INLINE intptr_t bsk_block_tile(void) { return 4; }
 #else
 BSK_INLINE intptr_t bsk_float_tile(void) { return 2; }
 BSK_INLINE intptr_t bsk_pair_tile(void) { return 0; }
@@ -301,12 +301,23 @@ BSK_INLINE bsk_u16x16 bsk_to_f16(bsk_f32x16 v) {
 
 #endif
 
+// p is aligned to 64 bytes; what is stored goes past the caches, and bsk_fence() makes it visible to other threads.
+BSK_INLINE void bsk_stream_u32(void *p, bsk_u32x16 v) { __builtin_nontemporal_store(v, (bsk_u32x16 *)p); }
+
+BSK_INLINE void bsk_fence(void) {
+#if defined(__x86_64__)
+  _mm_sfence();
+#else
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 // Rearranging
 
 // out[j][i] = source[i][j] for 16 × 16 words; row i of the source starts `stride` bytes after row i − 1, that of the output
 // `out_stride`. Rows from
 // `count` on are not read and count as zero; 0 <= count <= 16. Where it `streams`, `out` is aligned to 64 bytes and goes
-// past the caches, if the level can; bsk_fence() then makes it visible.
+// past the caches; bsk_fence() then makes it visible.
 BSK_INLINE void bsk_transpose_u32(const void *source, intptr_t stride, intptr_t count, void *out, intptr_t out_stride,
                                   bool streams) {
   bsk_u32x16 a[16], b[16];
@@ -345,15 +356,10 @@ BSK_INLINE void bsk_transpose_u32(const void *source, intptr_t stride, intptr_t 
     b[12 + c] = BSK_ODD_4(odd_low, odd_high);
   }
   for (intptr_t i = 0; i < 16; i++)
-#if defined(__AVX512F__)
     if (streams)
-      _mm512_stream_si512((void *)((char *)out + i * out_stride), (__m512i)b[i]);
+      bsk_stream_u32((char *)out + i * out_stride, b[i]);
     else
-#endif
       __builtin_memcpy((char *)out + i * out_stride, &b[i], 64);
-#if !defined(__AVX512F__)
-  (void)streams;
-#endif
 }
 
 // Lane i: the greatest magnitude in row i of 16 rows of 16 numbers, compared as bits.
@@ -382,12 +388,6 @@ BSK_INLINE bsk_f32x16 bsk_greatest_of_rows(const void *rows) {
 #undef BSK_HIGH_2
 #undef BSK_EVEN_4
 #undef BSK_ODD_4
-
-BSK_INLINE void bsk_fence(void) {
-#if defined(__x86_64__)
-  _mm_sfence();
-#endif
-}
 
 #pragma clang assume_nonnull end
 
