@@ -40,11 +40,11 @@ extension FloatPanel {
       if Shape.isPair, weightBytes > 32, share > 64 { bsk_prefetch(next + 64) }
       next += share
       let a = load(w)
-      let b = Shape.isPair ? load(w + weightBytes) : a
-      sums.update(Shape.tokens) { sum, token in
-        let value = x + token &* inputBytes
-        sum.first = multiplyAdd(sum.first, a, value)
-        if Shape.isPair { sum.second = multiplyAdd(sum.second, b, value) }
+      add(Shape.self, a, Shape.isPair ? load(w + weightBytes) : a, x, &sums)
+      if isSplit {
+        let w = bsk_anew(w)
+        let a = loadSecond(w)
+        add(Shape.self, a, Shape.isPair ? loadSecond(w + weightBytes) : a, x + inputStride / 2, &sums)
       }
       w += weightStride
       x += inputStride
@@ -52,6 +52,17 @@ extension FloatPanel {
     sums.update(Shape.tokens) { sum, token in
       output.store(sum.first, token, 0)
       if Shape.isPair { output.store(sum.second, token, 16) }
+    }
+  }
+
+  @inline(__always)
+  private static func add<Shape: TileShape>(
+    _: Shape.Type, _ a: Vector, _ b: Vector, _ x: UnsafeRawPointer, _ sums: inout Twelve<PanelSums>
+  ) {
+    sums.update(Shape.tokens) { sum, token in
+      let value = x + 4 &* token
+      sum.first = multiplyAdd(sum.first, a, value)
+      if Shape.isPair { sum.second = multiplyAdd(sum.second, b, value) }
     }
   }
 
@@ -75,7 +86,7 @@ extension FloatPanel {
       if isWhole {
         single(taken, panel + weightBytes, step, x, stride, k, ahead.half(1), target.moved(rows: 16))
       }
-      x += taken &* inputBytes
+      x += 4 &* taken
       token &+= taken
     }
   }

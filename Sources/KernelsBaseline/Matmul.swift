@@ -56,7 +56,7 @@ private func multiply(_ factor: bsk_factor, _ group: bsk_group, _ ahead: Ahead, 
     if bsk_has_bf16_dot() {
       PairPanel.multiply(group, panel, x, k, ahead, output)
     } else {
-      ColumnPanel<BF16>.multiply(group, panel, x, k, ahead, output)
+      SplitPairPanel.multiply(group, panel, x, k, ahead, output)
     }
   case FormatCode.q8_0: halves(Q8x32Panel.self, group, factor, ahead, output)
   case FormatCode.q4_0: halves(Q4x32Panel.self, group, factor, ahead, output)
@@ -76,11 +76,36 @@ private func halves<Panel: BlockPanel>(
     output.moved(rows: 16))
 }
 
-/// Where the factor's weights are to be widened, makes its first panel one of f32 in `scratch`. The same sums, bit for bit.
+/// Where the factor's weights are to be widened, makes its first panel, of so many rows, one of f32 in `scratch`. The same
+/// sums, bit for bit.
 @inline(__always)
 private func widenPanel(_ factor: inout bsk_factor, _ rows: Int, _ scratch: UnsafeMutableRawPointer) {
-  guard factor.format == FormatCode.f16 || factor.format == FormatCode.bf16 && !bsk_has_bf16_dot() else { return }
-  widen(factor.format, factor.panels, rows &* factor.k, scratch.assumingMemoryBound(to: Float.self))
+  let out = scratch.assumingMemoryBound(to: Float.self)
+  if factor.format == FormatCode.f16 {
+    widen(FormatCode.f16, factor.panels, rows &* factor.k, out)
+  } else if factor.format == FormatCode.bf16, !bsk_has_bf16_dot() {
+    // With the last pair's second column, as the input has it.
+    factor.k &+= factor.k & 1
+    widenPairs(factor.panels, rows, factor.k, out)
+  } else {
+    return
+  }
   factor.format = FormatCode.f32
   factor.panels = UnsafeRawPointer(scratch)
+}
+
+/// [k/2][rows][2] of bf16 as [k][rows].
+@inline(__always)
+private func widenPairs(_ pairs: UnsafeRawPointer, _ rows: Int, _ k: Int, _ out: UnsafeMutablePointer<Float>) {
+  var column = 0
+  while column < k {
+    var row = 0
+    while row < rows {
+      let words = bsk_load_u32(pairs + 2 &* (column &* rows &+ 2 &* row))
+      bsk_store_f32(out + (column &* rows &+ row), bsk_first_bf16(words))
+      bsk_store_f32(out + ((column &+ 1) &* rows &+ row), bsk_second_bf16(words))
+      row &+= 16
+    }
+    column &+= 2
+  }
 }

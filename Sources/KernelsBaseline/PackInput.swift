@@ -13,6 +13,8 @@ func packInput(
       packPairs(x, ldx, count, width, k, out)
     } else {
       packFloats(x, ldx, count, width, k, out)
+      // A pair's second column that is past the last.
+      if k & 1 == 1 { bsk_store_f32_partial(out + 4 &* k &* width, bsk_splat(0), width) }
     }
   case FormatCode.q8_0: packBlocks(Q8x32Panel.self, x, ldx, count, width, k, out)
   case FormatCode.q4_0: packBlocks(Q4x32Panel.self, x, ldx, count, width, k, out)

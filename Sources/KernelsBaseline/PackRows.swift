@@ -42,11 +42,7 @@ func packPanel<Source: Format>(
     case FormatCode.f32: packColumns(F32.self, half, taken, lanes, scratch, out + 4 &* (lanes &* first &+ row))
     case FormatCode.f16: packColumns(F16.self, half, taken, lanes, scratch, out + 2 &* (lanes &* first &+ row))
     case FormatCode.bf16:
-      if bsk_has_bf16_dot() {
-        packPairs(half, taken, lanes, streams, scratch, out + 2 &* (lanes &* first &+ 2 &* row))
-      } else {
-        packColumns(BF16.self, half, taken, lanes, scratch, out + 2 &* (lanes &* first &+ row))
-      }
+      packPairs(half, taken, lanes, streams, scratch, out + 2 &* (lanes &* first &+ 2 &* row))
     case FormatCode.q8_0:
       packBytes(Q8x32Panel.self, half, taken, first, streams, scratch, out + (row >> 4) &* Q8x32Panel.halfBytes(k))
     case FormatCode.q4_0:

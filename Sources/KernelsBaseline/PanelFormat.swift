@@ -5,7 +5,7 @@ func panelBytes(_ format: UInt8, _ k: Int) -> Int {
   switch format {
   case FormatCode.f32: ColumnPanel<F32>.panelBytes(k)
   case FormatCode.f16: ColumnPanel<F16>.panelBytes(k)
-  case FormatCode.bf16: bsk_has_bf16_dot() ? PairPanel.panelBytes(k) : ColumnPanel<BF16>.panelBytes(k)
+  case FormatCode.bf16: PairPanel.panelBytes(k)
   case FormatCode.q8_0: Q8x32Panel.panelBytes(k)
   case FormatCode.q4_0: Q4x32Panel.panelBytes(k)
   case FormatCode.q8_128: Q8x128Panel.panelBytes(k)
@@ -17,7 +17,7 @@ func panelBytes(_ format: UInt8, _ k: Int) -> Int {
 func tokenBytes(_ format: UInt8, _ k: Int) -> Int {
   switch format {
   case FormatCode.f32, FormatCode.f16: ColumnPanel<F32>.tokenBytes(k)
-  case FormatCode.bf16: bsk_has_bf16_dot() ? PairPanel.tokenBytes(k) : ColumnPanel<F32>.tokenBytes(k)
+  case FormatCode.bf16: bsk_has_bf16_dot() ? PairPanel.tokenBytes(k) : SplitPairPanel.tokenBytes(k)
   case FormatCode.q8_0: Q8x32Panel.tokenBytes(k)
   case FormatCode.q4_0: Q4x32Panel.tokenBytes(k)
   case FormatCode.q8_128: Q8x128Panel.tokenBytes(k)

@@ -9,15 +9,11 @@ func unpackRow(
   case FormatCode.f32: unpack(F32.self, panel, row, lanes, k, out)
   case FormatCode.f16: unpack(F16.self, panel, row, lanes, k, out)
   case FormatCode.bf16:
-    if bsk_has_bf16_dot() {
-      var column = 0
-      while column < k {
-        let pair = (panel + 4 &* (lanes &* (column >> 1) &+ row)).loadUnaligned(as: UInt32.self)
-        out[column] = Float(bitPattern: column & 1 == 0 ? pair << 16 : pair & 0xffff_0000)
-        column &+= 1
-      }
-    } else {
-      unpack(BF16.self, panel, row, lanes, k, out)
+    var column = 0
+    while column < k {
+      let pair = (panel + 4 &* (lanes &* (column >> 1) &+ row)).loadUnaligned(as: UInt32.self)
+      out[column] = Float(bitPattern: column & 1 == 0 ? pair << 16 : pair & 0xffff_0000)
+      column &+= 1
     }
   case FormatCode.q8_0: unpackBytes(Q8x32Panel.self, panel, row, k, out)
   case FormatCode.q8_128: unpackBytes(Q8x128Panel.self, panel, row, k, out)

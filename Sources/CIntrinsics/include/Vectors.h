@@ -101,6 +101,13 @@ BSK_INLINE void bsk_store_u16_partial(void *p, bsk_u16x16 v, intptr_t n) {
 #endif
 }
 
+// The same address, which the compiler does not know to be: what was loaded from it is loaded anew, and not kept where
+// registers are short.
+BSK_INLINE const void *bsk_anew(const void *p) {
+  __asm__("" : "+r"(p));
+  return p;
+}
+
 // Arithmetic
 
 BSK_INLINE bsk_f32x16 bsk_splat(float x) { return (bsk_f32x16)(x); }
@@ -357,7 +364,7 @@ BSK_INLINE void bsk_transpose_u32(const void *source, intptr_t stride, intptr_t 
   }
   for (intptr_t i = 0; i < 16; i++)
     if (streams)
-      bsk_stream_u32((char *)out + i * out_stride, b[i]);
+      __builtin_nontemporal_store(b[i], (bsk_u32x16 *)((char *)out + i * out_stride));
     else
       __builtin_memcpy((char *)out + i * out_stride, &b[i], 64);
 }
