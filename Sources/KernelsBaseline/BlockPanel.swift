@@ -122,8 +122,8 @@ extension BlockPanel {
   @inline(__always)
   static func scaleOffset(_ block: Int) -> Int { (block >> 1) &* (64 &+ 2 &* blockBytes) &+ (block & 1) &* 32 }
 
-  /// A block of the input holds, for each token of a group: [length/4] words of four numbers, a scale (f32), and the sum
-  /// of the numbers times −offset; each with the group's tokens side by side.
+  /// A block of the input holds, for each token of a tile: [length/4] words of four numbers, a scale (f32), and the sum
+  /// of the numbers times −offset; each with the tile's tokens side by side.
   @inline(__always)
   static var tokenBlockBytes: Int { length &+ 8 }
 

@@ -1,12 +1,10 @@
 import CIntrinsics
 
 extension BlockPanel {
-  /// 16 rows by the tokens of the shape, `input` being the group's words of the first of these tokens, `width` the
-  /// tokens of the group.
+  /// 16 rows by the tokens of the shape, whose input is packed side by side.
   @inline(never)
   static func tile<Width: TileWidth>(
-    _: Width.Type, _ panel: UnsafeRawPointer, _ input: UnsafeRawPointer, _ width: Int, _ k: Int, _ ahead: Ahead,
-    _ output: TileOutput
+    _: Width.Type, _ panel: UnsafeRawPointer, _ input: UnsafeRawPointer, _ k: Int, _ ahead: Ahead, _ output: TileOutput
   ) {
     let count = Width.tokens
     var sums = Twelve(bsk_splat(0))
@@ -23,11 +21,11 @@ extension BlockPanel {
         if left == lateBlocks || left == lateBlocks - 1 { output.prefetch(tokens: count) }
       }
       let first = pair + 64
-      add(&sums, Width.self, first, pair, x, width)
-      x += tokenBlockBytes &* width
+      add(&sums, Width.self, first, pair, x)
+      x += tokenBlockBytes &* count
       if left > 1 {
-        add(&sums, Width.self, first + blockBytes, pair + 32, x, width)
-        x += tokenBlockBytes &* width
+        add(&sums, Width.self, first + blockBytes, pair + 32, x)
+        x += tokenBlockBytes &* count
       }
       pair = first + 2 &* blockBytes
       left &-= 2
@@ -39,11 +37,11 @@ extension BlockPanel {
   @inline(__always)
   private static func add<Width: TileWidth>(
     _ sums: inout Twelve<bsk_f32x16>, _: Width.Type, _ block: UnsafeRawPointer, _ scales: UnsafeRawPointer,
-    _ x: UnsafeRawPointer, _ width: Int
+    _ x: UnsafeRawPointer
   ) {
     let count = Width.tokens
-    let stride = 4 &* width
-    let inputScales = x + length &* width
+    let stride = 4 &* count
+    let inputScales = x + length &* count
     let corrections = inputScales + stride
     var integers = Twelve(bsk_splat_i32(0))
     integers.update(count) { sum, token in sum = start((corrections + 4 &* token).loadUnaligned(as: Int32.self)) }
@@ -69,15 +67,15 @@ extension BlockPanel {
     var token = 0
     while token < width {
       let taken = min(width &- token, bsk_block_tile())
-      let (first, target) = (x + 4 &* token, output.moved(tokens: token))
+      let (first, target) = (x + token &* tokenBytes(k), output.moved(tokens: token))
       switch taken {
-      case 1: if bsk_block_tile() >= 1 { tile(Width1.self, panel, first, width, k, ahead, target) }
-      case 2: if bsk_block_tile() >= 2 { tile(Width2.self, panel, first, width, k, ahead, target) }
-      case 3: if bsk_block_tile() >= 3 { tile(Width3.self, panel, first, width, k, ahead, target) }
-      case 4: if bsk_block_tile() >= 4 { tile(Width4.self, panel, first, width, k, ahead, target) }
-      case 6: if bsk_block_tile() >= 6 { tile(Width6.self, panel, first, width, k, ahead, target) }
-      case 8: if bsk_block_tile() >= 8 { tile(Width8.self, panel, first, width, k, ahead, target) }
-      case 12: if bsk_block_tile() >= 12 { tile(Width12.self, panel, first, width, k, ahead, target) }
+      case 1: if bsk_block_tile() >= 1 { tile(Width1.self, panel, first, k, ahead, target) }
+      case 2: if bsk_block_tile() >= 2 { tile(Width2.self, panel, first, k, ahead, target) }
+      case 3: if bsk_block_tile() >= 3 { tile(Width3.self, panel, first, k, ahead, target) }
+      case 4: if bsk_block_tile() >= 4 { tile(Width4.self, panel, first, k, ahead, target) }
+      case 6: if bsk_block_tile() >= 6 { tile(Width6.self, panel, first, k, ahead, target) }
+      case 8: if bsk_block_tile() >= 8 { tile(Width8.self, panel, first, k, ahead, target) }
+      case 12: if bsk_block_tile() >= 12 { tile(Width12.self, panel, first, k, ahead, target) }
       default: return
       }
       token &+= taken

@@ -74,19 +74,19 @@ extension FloatPanel {
   ) {
     let isWhole = output.rows > 16
     let step = isWhole ? 2 &* weightBytes : weightBytes
-    let stride = Int(group.width) &* inputBytes
     var x = input + group.before &* tokenBytes(k)
     var token = 0
     while token < group.width {
       let width = Int(group.width) &- token
       let target = output.moved(tokens: token)
-      if isWhole, width <= bsk_pair_tile() { return pair(width, panel, step, x, stride, k, ahead, target) }
       let taken = min(width, bsk_float_tile())
+      let stride = taken &* inputBytes
+      if isWhole, width <= bsk_pair_tile() { return pair(width, panel, step, x, stride, k, ahead, target) }
       single(taken, panel, step, x, stride, k, isWhole ? ahead.half(0) : ahead, target)
       if isWhole {
         single(taken, panel + weightBytes, step, x, stride, k, ahead.half(1), target.moved(rows: 16))
       }
-      x += 4 &* taken
+      x += taken &* tokenBytes(k)
       token &+= taken
     }
   }

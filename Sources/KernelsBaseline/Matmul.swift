@@ -19,7 +19,7 @@ func matmul(
     let left = rows &- 32 &* panel
     var own = weights
     own.panels += panel &* weights.panel_bytes
-    if let scratch, groupCount >= 4 { widenPanel(&own, left > 16 ? 32 : 16, scratch) }
+    if bsk_widens(), let scratch, groupCount >= 4 { widenPanel(&own, left > 16 ? 32 : 16, scratch) }
     var index = 0
     while index < groupCount {
       let group = groups[index]

@@ -1,8 +1,24 @@
 import CIntrinsics
 
-/// Makes a group of `count` tokens, rows of x, the input of a product with weights of the format: `width` tokens side by
-/// side, those past `count` zero.
+/// Makes a group of `count` tokens, rows of x, the input of a product with weights of the format: `width` tokens, those past
+/// `count` zero; one tile's after the other's, a tile's side by side.
 func packInput(
+  _ format: UInt8, _ x: UnsafePointer<Float>, _ ldx: Int, _ count: Int, _ width: Int, _ k: Int,
+  _ out: UnsafeMutableRawPointer
+) {
+  let isFloat = format == FormatCode.f32 || format == FormatCode.f16 || format == FormatCode.bf16
+  let limit = isFloat ? bsk_float_tile() : bsk_block_tile()
+  var token = 0
+  while token < width {
+    let taken = min(width &- token, limit)
+    let present = max(0, min(count &- token, taken))
+    packTile(format, x + token &* ldx, ldx, present, taken, k, out + token &* tokenBytes(format, k))
+    token &+= taken
+  }
+}
+
+@inline(__always)
+private func packTile(
   _ format: UInt8, _ x: UnsafePointer<Float>, _ ldx: Int, _ count: Int, _ width: Int, _ k: Int,
   _ out: UnsafeMutableRawPointer
 ) {
@@ -27,7 +43,7 @@ func packInput(
 private func packFloats(
   _ x: UnsafePointer<Float>, _ ldx: Int, _ count: Int, _ width: Int, _ k: Int, _ out: UnsafeMutableRawPointer
 ) {
-  if width == 1 { return out.copyMemory(from: x, byteCount: 4 &* k) }
+  if width == 1, count == 1 { return out.copyMemory(from: x, byteCount: 4 &* k) }
   withUnsafeTemporaryAllocation(byteCount: 2048, alignment: 64) { scratch in
     guard let rows = scratch.baseAddress else { return }
     let turned = rows + 1024

@@ -26,8 +26,7 @@ private func packSums<Source: Format>(
 ) {
   let k = source.columns
   var row = 0
-  if format == FormatCode.bf16, Source.code == FormatCode.bf16, source.termCount > 0, !source.isPlain, k % 32 == 0
-  {
+  if format == FormatCode.bf16, Source.code == FormatCode.bf16, source.termCount > 0, !source.isPlain, k % 32 == 0 {
     row = rows & ~31
     packHalves(source, row, scratch, out)
   }
