@@ -15,8 +15,8 @@ extension BlockPanel {
     let share = ahead.byteCount / max((left &+ 1) >> 1, 1)
     let lateBlocks = length > 32 ? 2 : 4
     while left > 0 {
+      if count >= 6 || bsk_block_ahead() > 0 { ahead.prefetch(share) }
       if count >= min(6, bsk_block_tile()) {
-        ahead.prefetch(share)
         // Some hundred cycles before the end.
         if left == lateBlocks || left == lateBlocks - 1 { output.prefetch(tokens: count) }
       }
@@ -63,7 +63,11 @@ extension BlockPanel {
     let width = Int(group.width)
     let x = input + group.before &* tokenBytes(k)
     let none = Ahead(panel, 0)
-    var ahead = width < 6 ? none : ahead
+    var ahead = ahead
+    if width < 6 {
+      let asks = bsk_block_ahead() > 0 && width >= leastAsking
+      ahead = asks ? Ahead(panel + bsk_block_ahead(), halfBytes(k)) : none
+    }
     var token = 0
     while token < width {
       let taken = min(width &- token, bsk_block_tile())

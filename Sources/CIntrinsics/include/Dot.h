@@ -181,7 +181,8 @@ BSK_INLINE bsk_u32x16 bsk_join_bytes(bsk_i32x16 a, bsk_i32x16 b, bsk_i32x16 c, b
 
 // 32 bytes: the low byte of each lane of a and of b in turn, BSK_BYTE_OFFSET added to both.
 BSK_INLINE void bsk_store_byte_pairs(void *p, bsk_i32x16 a, bsk_i32x16 b) {
-  bsk_u16x16 pairs = __builtin_convertvector((((bsk_u32x16)a & 0xffu) | ((bsk_u32x16)b << 8)) ^ BSK_BYTE_OFFSET * 0x101u, bsk_u16x16);
+  bsk_u16x16 pairs =
+      __builtin_convertvector((((bsk_u32x16)a & 0xffu) | ((bsk_u32x16)b << 8)) ^ BSK_BYTE_OFFSET * 0x101u, bsk_u16x16);
   __builtin_memcpy(p, &pairs, sizeof pairs);
 }
 
