@@ -29,7 +29,7 @@ extension FloatPanel {
       share = ahead.byteCount / max(steps(k), 1)
     }
     // Some hundred cycles before the end, and what there is for few tokens is no wait.
-    let late = end - 32 &* weightStride
+    let late = end + -32 &* weightStride
     var isReady = Shape.tokens < 6
     while w < end {
       if !isReady, w >= late {

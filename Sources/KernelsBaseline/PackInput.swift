@@ -43,7 +43,7 @@ private func packTile(
 private func packFloats(
   _ x: UnsafePointer<Float>, _ ldx: Int, _ count: Int, _ width: Int, _ k: Int, _ out: UnsafeMutableRawPointer
 ) {
-  if width == 1, count == 1 { return out.copyMemory(from: x, byteCount: 4 &* k) }
+  if width == 1, count == 1 { return narrow(x, FormatCode.f32, k, out) }
   withUnsafeTemporaryAllocation(byteCount: 2048, alignment: 64) { scratch in
     guard let rows = scratch.baseAddress else { return }
     let turned = rows + 1024
@@ -87,7 +87,7 @@ private func packPairs(
         token &+= 1
       }
       if width == 1 {
-        (out + 2 &* column).copyMemory(from: rows, byteCount: 4 &* pairs)
+        narrow(rows.assumingMemoryBound(to: Float.self), FormatCode.f32, pairs, out + 2 &* column)
       } else {
         bsk_transpose_u32(rows, 64, count, turned, 64, false)
         spread(turned, pairs, width, out + 2 &* column &* width)
