@@ -4,8 +4,8 @@ import CIntrinsics
 // sets the pace. Their results mean nothing; they are returned so that no compiler leaves the work out.
 
 /// Does `rounds` rounds of arithmetic of a kind: 0 fused multiply-add of f32, 1 products of two bf16 numbers per lane (where
-/// there is an instruction for it, else as 0), 2 of four bytes per lane, 3 of four four-bit weights. `operands` are 1024 bytes; they lie in the first-level cache, as in a matrix product: a
-/// vector that is loaded is used once per accumulator.
+/// there is an instruction for it, else as 0), 2 of four bytes per lane, 3 of four four-bit weights. `operands` are 1024 bytes;
+/// they lie in the first-level cache, as in a matrix product: a vector that is loaded is used once per accumulator.
 func arithmeticPeak(_ kind: UInt8, _ operands: UnsafeRawPointer, _ rounds: Int) -> Float {
   switch kind {
   case 0: peak(FloatProducts.self, operands, rounds)
