@@ -12,7 +12,7 @@ struct Ahead {
   @inline(__always)
   init(of next: UnsafeRawPointer, _ panelBytes: Int, group index: Int, of count: Int) {
     // Many groups compute for longer than a panel takes to come, and need the caches for their own.
-    self.init(next, count > 4 ? 0 : panelBytes / count)
+    self.init(next, count > 4 ? 0 : panelBytes / max(count, 1))
     start += index &* byteCount
   }
 

@@ -165,7 +165,7 @@ enum PairCache: CacheStorage {
       var c = 0
       while c < columns {
         let word = bsk_load_u32_partial(words + 4 &* c, min(columns &- c, 16))
-        let value = position & 1 == 0 ? bsk_low_bf16(word) : bsk_high_bf16(word)
+        let value = position & 1 == 0 ? bsk_first_bf16(word) : bsk_second_bf16(word)
         bsk_store_f32(sums + c, bsk_fma(value, bsk_splat(factor), bsk_load_f32(sums + c)))
         c &+= 16
       }

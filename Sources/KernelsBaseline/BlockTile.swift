@@ -63,6 +63,7 @@ extension BlockPanel {
     let width = Int(group.width)
     let x = input + group.before &* tokenBytes(k)
     let none = Ahead(panel, 0)
+    // The group's part is asked for by its first tile. Few tokens ask for what follows in their own panel instead.
     var ahead = ahead
     if width < 6 {
       let asks = bsk_block_ahead() > 0 && width >= leastAsking

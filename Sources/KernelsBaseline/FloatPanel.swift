@@ -72,7 +72,7 @@ enum SplitPairPanel: FloatPanel {
 
   @inline(__always)
   static func multiplyAdd(_ sum: bsk_f32x16, _ weights: bsk_f32x16, _ input: UnsafeRawPointer) -> bsk_f32x16 {
-    bsk_fma(weights, bsk_splat(input.loadUnaligned(as: Float.self)), sum)
+    ColumnPanel<F32>.multiplyAdd(sum, weights, input)
   }
 }
 

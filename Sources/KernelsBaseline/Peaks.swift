@@ -8,7 +8,6 @@ import CIntrinsics
 /// they lie in the first-level cache, as in a matrix product: a vector that is loaded is used once per accumulator.
 func arithmeticPeak(_ kind: UInt8, _ operands: UnsafeRawPointer, _ rounds: Int) -> Float {
   switch kind {
-  case 0: peak(FloatProducts.self, operands, rounds)
   case 1 where bsk_has_bf16_dot(): peak(PairProducts.self, operands, rounds)
   case 2: peak(ByteProducts.self, operands, rounds)
   case 3: peak(HalfProducts.self, operands, rounds)
@@ -38,40 +37,41 @@ private protocol Products {
   static func witness(_ sum: Sum) -> Float
 }
 
-private enum FloatProducts: Products {
+extension Products where Sum == bsk_f32x16 {
   static var zero: bsk_f32x16 { @inline(__always) get { bsk_splat(0) } }
+  @inline(__always) static func witness(_ sum: bsk_f32x16) -> Float { bsk_sum(sum) }
+}
+
+extension Products where Sum == bsk_i32x16 {
+  static var zero: bsk_i32x16 { @inline(__always) get { bsk_splat_i32(0) } }
+  static var operations: Int { 8 }
+  @inline(__always) static func witness(_ sum: bsk_i32x16) -> Float { Float(bsk_xor_lanes_i32(sum)) }
+}
+
+private enum FloatProducts: Products {
   static var operations: Int { 2 }
   @inline(__always) static func add(_ sum: bsk_f32x16, _ w: bsk_u32x16, _ x: UInt32) -> bsk_f32x16 {
     bsk_fma(bsk_float_bits(w), bsk_splat(Float(bitPattern: x)), sum)
   }
-  @inline(__always) static func witness(_ sum: bsk_f32x16) -> Float { bsk_sum(sum) }
 }
 
 private enum PairProducts: Products {
-  static var zero: bsk_f32x16 { @inline(__always) get { bsk_splat(0) } }
   static var operations: Int { 4 }
   @inline(__always) static func add(_ sum: bsk_f32x16, _ w: bsk_u32x16, _ x: UInt32) -> bsk_f32x16 {
     bsk_dot_bf16(sum, w, x)
   }
-  @inline(__always) static func witness(_ sum: bsk_f32x16) -> Float { bsk_sum(sum) }
 }
 
 private enum ByteProducts: Products {
-  static var zero: bsk_i32x16 { @inline(__always) get { bsk_splat_i32(0) } }
-  static var operations: Int { 8 }
   @inline(__always) static func add(_ sum: bsk_i32x16, _ w: bsk_u32x16, _ x: UInt32) -> bsk_i32x16 {
     bsk_dot_bytes(sum, w, x)
   }
-  @inline(__always) static func witness(_ sum: bsk_i32x16) -> Float { Float(bsk_xor_lanes_i32(sum)) }
 }
 
 private enum HalfProducts: Products {
-  static var zero: bsk_i32x16 { @inline(__always) get { bsk_splat_i32(0) } }
-  static var operations: Int { 8 }
   @inline(__always) static func add(_ sum: bsk_i32x16, _ w: bsk_u32x16, _ x: UInt32) -> bsk_i32x16 {
     bsk_dot_halves(sum, w, x)
   }
-  @inline(__always) static func witness(_ sum: bsk_i32x16) -> Float { Float(bsk_xor_lanes_i32(sum)) }
 }
 
 @inline(__always)

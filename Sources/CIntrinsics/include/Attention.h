@@ -151,9 +151,6 @@ BSK_INLINE void bsk_store_bf16_pair(void *p, bsk_f32x16 first, bsk_f32x16 second
 #endif
 }
 
-BSK_INLINE bsk_f32x16 bsk_low_bf16(bsk_u32x16 w) { return (bsk_f32x16)(w << 16); }
-BSK_INLINE bsk_f32x16 bsk_high_bf16(bsk_u32x16 w) { return (bsk_f32x16)(w & 0xffff0000u); }
-
 // The integers nearest to v, ties to even, |v| below 2^22: two's complement in the low 22 bits.
 BSK_INLINE bsk_u32x16 bsk_round_to_bits(bsk_f32x16 v) { return (bsk_u32x16)(v + BSK_ROUNDER); }
 

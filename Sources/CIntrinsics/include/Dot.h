@@ -57,10 +57,13 @@ BSK_INLINE bsk_f32x16 bsk_dot_bf16(bsk_f32x16 acc, bsk_u32x16 w, uint32_t x) {
 #endif
 }
 
-// How much too great the bytes of weights and keys are stored: where a level multiplies unsigned bytes by signed ones.
+// Whether the level adds up products of bytes in pairs of 16 bits; and how much too great the bytes of weights and keys are
+// stored, for a level that multiplies unsigned bytes by signed ones.
 #if defined(__AVX2__) && !defined(__AVX512VNNI__)
+#define BSK_HAS_BYTE_PAIRS 1
 #define BSK_BYTE_OFFSET 0
 #else
+#define BSK_HAS_BYTE_PAIRS 0
 #define BSK_BYTE_OFFSET 128
 #endif
 
@@ -69,7 +72,7 @@ BSK_INLINE bsk_f32x16 bsk_dot_bf16(bsk_f32x16 acc, bsk_u32x16 w, uint32_t x) {
 BSK_INLINE bsk_i32x16 bsk_dot_bytes(bsk_i32x16 acc, bsk_u32x16 w, uint32_t x) {
 #if defined(__AVX512VNNI__)
   return (bsk_i32x16)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, _mm512_set1_epi32((int)x));
-#elif defined(__AVX2__)
+#elif BSK_HAS_BYTE_PAIRS
   // |w| · (x with the sign of w): two products are below 2^15, so that their sum in 16 bits is exact.
   typedef int32_t i32x8 __attribute__((ext_vector_type(8)));
   const __m256i four = _mm256_set1_epi32((int)x), ones = _mm256_set1_epi16(1);
@@ -101,7 +104,7 @@ BSK_INLINE bsk_i32x16 bsk_dot_bytes(bsk_i32x16 acc, bsk_u32x16 w, uint32_t x) {
 // Sums of four-bit weights, for the 32 products a lane of one block: bias + Σ w · x, w being 0 ... 15. They are started,
 // added to and ended by these three; in between they are the level's own.
 BSK_INLINE bsk_i32x16 bsk_start_halves(int32_t bias) {
-#if defined(__AVX2__) && !defined(__AVX512VNNI__)
+#if BSK_HAS_BYTE_PAIRS
   (void)bias;
   return (bsk_i32x16)(0);
 #else
@@ -110,8 +113,8 @@ BSK_INLINE bsk_i32x16 bsk_start_halves(int32_t bias) {
 }
 
 BSK_INLINE bsk_i32x16 bsk_dot_halves(bsk_i32x16 acc, bsk_u32x16 w, uint32_t x) {
-#if defined(__AVX2__) && !defined(__AVX512VNNI__)
-  // 32 products are below 2^16 in magnitude, their sum by halves below 2^15: it fits 16 bits.
+#if BSK_HAS_BYTE_PAIRS
+  // Each half of a lane adds up 16 of the products, which are at most 15 · 127: the sum fits 16 bits.
   typedef int16_t i16x16 __attribute__((ext_vector_type(16)));
   typedef int32_t i32x8 __attribute__((ext_vector_type(8)));
   const __m256i four = _mm256_set1_epi32((int)x);
@@ -124,7 +127,7 @@ BSK_INLINE bsk_i32x16 bsk_dot_halves(bsk_i32x16 acc, bsk_u32x16 w, uint32_t x) {
 }
 
 BSK_INLINE bsk_i32x16 bsk_end_halves(bsk_i32x16 acc, int32_t bias) {
-#if defined(__AVX2__) && !defined(__AVX512VNNI__)
+#if BSK_HAS_BYTE_PAIRS
   typedef int32_t i32x8 __attribute__((ext_vector_type(8)));
   const __m256i ones = _mm256_set1_epi16(1);
   acc.lo = (i32x8)_mm256_madd_epi16((__m256i)acc.lo, ones) + bias;
