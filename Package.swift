@@ -10,8 +10,7 @@ func instructionSet(_ flags: [String]) -> [SwiftSetting] {
 let avx2 = ["-mavx2", "-mfma", "-mf16c"]
 let avx512 =
   avx2 + [
-    "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mavx512bf16", "-mprfchw",
-    "-mprefer-vector-width=512",
+    "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mprfchw", "-mprefer-vector-width=512",
   ]
 
 let warningsAreErrors: [SwiftSetting] = [.treatAllWarnings(as: .error)]
@@ -57,7 +56,8 @@ let package = Package(
     module("KernelsBaseline", ["CIntrinsics"], instructionSet([])),
     module("KernelsAVX2", ["CIntrinsics"], instructionSet(avx2)),
     module("KernelsAVX512", ["CIntrinsics"], instructionSet(avx512)),
-    module("Kernels", ["CIntrinsics", "KernelsBaseline", "KernelsAVX2", "KernelsAVX512"]),
+    module("KernelsAVX512BF16", ["CIntrinsics"], instructionSet(avx512 + ["-mavx512bf16"])),
+    module("Kernels", ["CIntrinsics", "KernelsBaseline", "KernelsAVX2", "KernelsAVX512", "KernelsAVX512BF16"]),
     module("Checkpoints", ["CIntrinsics", "Platform", "JSON", "Kernels"]),
     module("Tokenization", ["Platform", "JSON"]),
     module("Transformer", ["Platform", "JSON", "Kernels", "Checkpoints"]),

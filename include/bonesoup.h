@@ -102,8 +102,9 @@ uint32_t bsoup_abi_version(void);
 /* "1.0.0". Static. */
 const char *bsoup_version(void);
 
-/* One line on this build and machine: version, instruction-set level in use (baseline, avx2 or avx512; the environment
- * variable BONESOUP_ISA lowers it before first use), threads that an engine gets by default. Static. */
+/* One line on this build and machine: version, instruction-set level in use (baseline, avx2, avx512 or avx512bf16: the one
+ * that is fastest on this machine, or what the environment variable BONESOUP_ISA names before first use, as far as the
+ * machine has it), threads that an engine gets by default. Static. */
 const char *bsoup_build_info(void);
 
 /* ---------------------------------------------------------------------------------------------------------------------

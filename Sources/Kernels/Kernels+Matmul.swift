@@ -24,7 +24,7 @@ extension Kernels {
   ///   - adapter: further columns of the same rows, which the adapted tokens' sums go on with.
   ///   - groupRange: the groups to compute.
   ///   - start: what the sums start from: start[i·startStride + j]; nil is zero. It may be y itself.
-  ///   - scratch: a panel of `columns` f32, rounded up to even, or nil; with it large products in f16 and bf16 are faster.
+  ///   - scratch: a panel of `columns` f32, or nil; with it large products in f16 are faster.
   ///
   /// Each element's bits depend on its row of x, its row of w, its start, and the adapter's only.
   @inline(__always)

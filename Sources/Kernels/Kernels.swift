@@ -2,6 +2,7 @@ import CIntrinsics
 import Glibc
 import KernelsAVX2
 import KernelsAVX512
+import KernelsAVX512BF16
 import KernelsBaseline
 
 /// The numeric kernels of one instruction-set level.
@@ -26,15 +27,16 @@ public struct Kernels: Sendable {
       case .baseline: KernelsBaseline.kernelTable()
       case .avx2: KernelsAVX2.kernelTable()
       case .avx512: KernelsAVX512.kernelTable()
+      case .avx512bf16: KernelsAVX512BF16.kernelTable()
       }
   }
 
-  /// The kernels of the highest level that this machine runs, or of the one that the environment variable
-  /// `BONESOUP_ISA` names, where that is lower. A name that is no level is ignored.
+  /// The kernels of the level that is fastest on this machine, or of the one that the environment variable `BONESOUP_ISA`
+  /// names; where the machine lacks that, of the next lower one. A name that is no level is ignored.
   public static func detect() -> Kernels { atMost(getenv("BONESOUP_ISA").map { String(cString: $0) }) }
 
   static func atMost(_ name: String?) -> Kernels {
-    let limit = name.flatMap { InstructionSet(rawValue: $0) } ?? .avx512
+    let limit = name.flatMap { InstructionSet(rawValue: $0) } ?? .best
     return Kernels(supported: InstructionSet.allCases.last { $0 <= limit && $0.isSupported } ?? .baseline)
   }
 }

@@ -7,8 +7,8 @@ import CIntrinsics
 /// One order for every element: each of its sums is a lane of its own, k ascending (in a quantised format by whole
 /// blocks). Nothing of it depends on the other tokens, the other rows, or where in a tile the element stands.
 ///
-/// `scratch`, of a panel in f32: formats that every multiplication would have to widen are widened there once where
-/// there are groups enough.
+/// `scratch`, of a panel in f32: f16, which every multiplication would have to widen, is widened there once where there are
+/// groups enough.
 func matmul(
   _ weights: bsk_factor, _ adapter: UnsafePointer<bsk_factor>?, _ groups: UnsafePointer<bsk_group>, _ groupCount: Int,
   _ adaptedGroups: Int, _ firstPanel: Int, _ endPanel: Int, _ rows: Int, _ start: UnsafePointer<Float>?,
@@ -19,7 +19,11 @@ func matmul(
     let left = rows &- 32 &* panel
     var own = weights
     own.panels += panel &* weights.panel_bytes
-    if bsk_widens(), let scratch, groupCount >= 4 { widenPanel(&own, left > 16 ? 32 : 16, scratch) }
+    if bsk_widens(), weights.format == FormatCode.f16, let scratch, groupCount >= 4 {
+      widen(FormatCode.f16, own.panels, (left > 16 ? 32 : 16) &* own.k, scratch.assumingMemoryBound(to: Float.self))
+      own.format = FormatCode.f32
+      own.panels = UnsafeRawPointer(scratch)
+    }
     var index = 0
     while index < groupCount {
       let group = groups[index]
@@ -74,38 +78,4 @@ private func halves<Panel: BlockPanel>(
   Panel.multiply(
     group, factor.panels + factor.panel_bytes / 2, factor.input, factor.k, ahead.half(1),
     output.moved(rows: 16))
-}
-
-/// Where the factor's weights are to be widened, makes its first panel, of so many rows, one of f32 in `scratch`. The same
-/// sums, bit for bit.
-@inline(__always)
-private func widenPanel(_ factor: inout bsk_factor, _ rows: Int, _ scratch: UnsafeMutableRawPointer) {
-  let out = scratch.assumingMemoryBound(to: Float.self)
-  if factor.format == FormatCode.f16 {
-    widen(FormatCode.f16, factor.panels, rows &* factor.k, out)
-  } else if factor.format == FormatCode.bf16, !bsk_has_bf16_dot() {
-    // With the last pair's second column, as the input has it.
-    factor.k &+= factor.k & 1
-    widenPairs(factor.panels, rows, factor.k, out)
-  } else {
-    return
-  }
-  factor.format = FormatCode.f32
-  factor.panels = UnsafeRawPointer(scratch)
-}
-
-/// [k/2][rows][2] of bf16 as [k][rows].
-@inline(__always)
-private func widenPairs(_ pairs: UnsafeRawPointer, _ rows: Int, _ k: Int, _ out: UnsafeMutablePointer<Float>) {
-  var column = 0
-  while column < k {
-    var row = 0
-    while row < rows {
-      let words = bsk_load_u32(pairs + 2 &* (column &* rows &+ 2 &* row))
-      bsk_store_f32(out + (column &* rows &+ row), bsk_first_bf16(words))
-      bsk_store_f32(out + ((column &+ 1) &* rows &+ row), bsk_second_bf16(words))
-      row &+= 16
-    }
-    column &+= 2
-  }
 }

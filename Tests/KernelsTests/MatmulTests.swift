@@ -9,7 +9,7 @@ import Testing
   private func rounded(_ x: [Float], _ test: PanelCase) -> [Float] {
     switch test.format {
     case .f32, .f16: return x
-    case .bf16: return test.kernels.instructionSet == .avx512 ? ElementType.bf16.round(x) : x
+    case .bf16: return test.kernels.instructionSet == .avx512bf16 ? ElementType.bf16.round(x) : x
     case .q8_0, .q4_0, .q8_128:
       return stride(from: 0, to: x.count, by: test.format.blockLength).flatMap { start -> [Float] in
         let block = x[start..<min(start + test.format.blockLength, x.count)]

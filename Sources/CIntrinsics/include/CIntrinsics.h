@@ -18,19 +18,22 @@
 
 // What the processor and the operating system offer
 
-// Whether this machine runs code of the AVX2 level (AVX2, FMA, F16C) and of the AVX-512 level (F, DQ, BW, VL, VNNI,
-// BF16 besides). Leaf and bit numbers: Intel SDM, volume 2, CPUID and XGETBV.
+// Whether this machine runs code of the AVX2 level (AVX2, FMA, F16C), of the AVX-512 level (F, DQ, BW, VL, VNNI besides),
+// and of that with BF16; and who made it. Leaf and bit numbers: Intel SDM, volume 2, CPUID and XGETBV.
 typedef struct {
   bool avx2;
   bool avx512;
+  bool avx512bf16;
+  bool is_intel;
 } bsk_machine;
 
 BSK_INLINE bsk_machine bsk_this_machine(void) {
-  bsk_machine machine = {false, false};
+  bsk_machine machine = {false, false, false, false};
 #if defined(__x86_64__)
   const unsigned f16c_avx_osxsave_fma = 1u << 29 | 1u << 28 | 1u << 27 | 1u << 12;
   const unsigned f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
   unsigned a = 0, b = 0, c = 0, d = 0;
+  machine.is_intel = __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx;
   if (!__get_cpuid(1, &a, &b, &c, &d) || (c & f16c_avx_osxsave_fma) != f16c_avx_osxsave_fma)
     return machine;
   unsigned low = 0, high = 0;
@@ -39,7 +42,8 @@ BSK_INLINE bsk_machine bsk_this_machine(void) {
     return machine;
   machine.avx2 = (b & 1u << 5) != 0;
   bool wide = (low & 0xe6) == 0xe6 && (b & f_dq_bw_vl) == f_dq_bw_vl && (c & 1u << 11) != 0;
-  machine.avx512 = machine.avx2 && wide && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 5) != 0;
+  machine.avx512 = machine.avx2 && wide;
+  machine.avx512bf16 = machine.avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 5) != 0;
 #endif
   return machine;
 }

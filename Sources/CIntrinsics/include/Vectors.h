@@ -32,9 +32,9 @@ typedef _Float16 bsk_f16x16 __attribute__((ext_vector_type(16)));
 #define BSK_INLINE static inline __attribute__((always_inline))
 
 // How many tokens the tiles of the matrix product are wide, so that their accumulators stay in registers; up to how many
-// tokens a tile of f32 sums takes two panels of 16 rows at once; and whether a panel that many tokens pass is first widened
-// to f32. It is where registers are wide, so that converting takes its time, or where there is no instruction for it; else
-// a panel of half the size stays in the caches. And how many bytes ahead blocks of integers are asked for where few tokens
+// tokens a tile of f32 sums takes two panels of 16 rows at once; and whether a panel of f16 that many tokens pass is first
+// widened to f32. It is where registers are wide, so that converting takes its time, or where there is no instruction for
+// it; else a panel of half the size stays in the caches. And how many bytes ahead blocks of integers are asked for where few tokens
 // pass them: none where so much is computed at once that the processor looks far enough ahead by itself.
 #if defined(__AVX512F__)
 BSK_INLINE intptr_t bsk_float_tile(void) { return 12; }
@@ -372,7 +372,7 @@ BSK_INLINE void bsk_transpose_u32(const void *source, intptr_t stride, intptr_t 
     b[12 + c] = BSK_ODD_4(odd_low, odd_high);
   }
   for (intptr_t i = 0; i < 16; i++)
-    if (streams)
+    if (streams) // as bsk_stream_u32, spelled out: a call with vectors of 16 lanes is an error where registers are narrower
       __builtin_nontemporal_store(b[i], (bsk_u32x16 *)((char *)out + i * out_stride));
     else
       __builtin_memcpy((char *)out + i * out_stride, &b[i], 64);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import pathlib
@@ -49,6 +50,8 @@ def interrupted(call: Callable[[], Any], after: float = 0.15, count: int = 1) ->
     thread = threading.Thread(target=send)
     before = signal.getsignal(signal.SIGINT)
     assert before is signal.default_int_handler
+    gc.collect()
+    gc.disable()  # what a handler raises while Python calls finalizers is lost, in any program
     thread.start()
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -59,6 +62,7 @@ def interrupted(call: Callable[[], Any], after: float = 0.15, count: int = 1) ->
         assert time.perf_counter() - sent[0] < LATENCY
     finally:
         thread.join()
+        gc.enable()
     assert signal.getsignal(signal.SIGINT) is before
     descriptor = signal.set_wakeup_fd(-1)
     assert descriptor == -1

@@ -93,7 +93,7 @@ def test_runs_where_there_is_nothing_but_libc(tmp_path: pathlib.Path) -> None:
     assert len(result.stdout.splitlines()) == 2
 
 
-@pytest.mark.parametrize("level", ["KernelsAVX2", "KernelsAVX512"])
+@pytest.mark.parametrize("level", ["KernelsAVX2", "KernelsAVX512", "KernelsAVX512BF16"])
 def test_kernels_of_a_higher_level_share_no_code_with_lower_ones(level: str) -> None:
     """Weak code in these objects could be picked by the linker for callers on machines without the instructions.
 
