@@ -15,7 +15,8 @@ protocol BlockPanel {
   static var offset: Int32 { get }
   /// Bytes of the integers of a block, 16 rows.
   static var blockBytes: Int { get }
-  /// With how many tokens computing takes long enough that the processor does not look far ahead by itself.
+  /// How many tokens at least ask for what follows in the panel: where computing takes so long that the processor does not
+  /// look far ahead by itself.
   static var leastAsking: Int { get }
   /// What the sum of a block starts with; `correction` is −offset · Σ of the input's integers.
   static func start(_ correction: Int32) -> bsk_i32x16
@@ -37,7 +38,7 @@ protocol BytePanel: BlockPanel {}
 extension BytePanel {
   static var offset: Int32 { @inline(__always) get { Int32(BSK_BYTE_OFFSET) } }
   static var blockBytes: Int { @inline(__always) get { 16 &* length } }
-  static var leastAsking: Int { @inline(__always) get { 2 } }
+  static var leastAsking: Int { @inline(__always) get { bsk_bytes_ask() } }
 
   @inline(__always)
   static func start(_ correction: Int32) -> bsk_i32x16 { bsk_splat_i32(offset == 0 ? 0 : correction) }

@@ -1,4 +1,4 @@
-"""What all tests share. Those of training itself are for where the extra `train` is installed: `bash Tests/run training`."""
+"""What all tests share. Those of training itself are for where the extra `train` is: `bash Tests/run training`."""
 
 from __future__ import annotations
 
