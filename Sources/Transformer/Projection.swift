@@ -78,7 +78,7 @@ struct Projection {
       }
   }
 
-  var multiplicationsPerToken: Int { rows * matrix.columns }
+  var weightCount: Int { rows * matrix.columns }
 
   var isPlaced: Bool {
     if case .panels = place { true } else { false }

@@ -12,10 +12,13 @@ struct ProjectionRunner {
   let scratchBytes: Int
 
   /// Below this many multiplications a dispatch costs more than it saves.
-  private static let smallWork = 1 << 15
+  private static let smallWork = 1 << 16
 
   /// Multiplications that a thread takes at least: a few microseconds.
   private static let leastWork = 1 << 19
+
+  /// Tokens that a weight is multiplied by in the time that it takes to come from memory.
+  private static let tokensPerLoad = 16
 
   /// Room that a thread needs for products of matrices with so many columns: a panel made of rows, and one widened.
   static func scratchBytes(columns: Int) -> Int { 2 * Kernels.panelRows * 4 * (columns + columns & 1) }
@@ -39,11 +42,11 @@ struct ProjectionRunner {
     // With `then` the projections go side by side, else one after the other.
     let isJoint = then != nil
     var panels = 0
-    var work = 0
+    var weights = 0
     var isPlaced = true
     for projection in projections {
       panels = isJoint ? projection.panelCount : panels + projection.panelCount
-      work += projection.multiplicationsPerToken * groups.places
+      weights += projection.weightCount
       isPlaced = isPlaced && projection.isPlaced
     }
     func compute(_ wanted: Range<Int>, _ range: Range<Int>, _ scratch: UnsafeMutableRawPointer) {
@@ -60,7 +63,7 @@ struct ProjectionRunner {
       }
       if let then { then(projections[0].rows(of: wanted), groups.tokens(range)) }
     }
-    if work < Self.smallWork {
+    if weights * groups.places < Self.smallWork {
       for panel in 0..<panels { compute(panel..<panel + 1, 0..<groups.count, scratch) }
       return
     }
@@ -72,7 +75,7 @@ struct ProjectionRunner {
     // Few tokens pass many panels in one go: calls would cost more than they do. Many stay with one while what comes
     // of it is in the cache.
     let isOneGo = isPlaced && groups.count == 1
-    let least = max(1, Self.leastWork * units / work)
+    let least = max(1, Self.leastWork * units / (weights * max(groups.places, Self.tokensPerLoad)))
     Workers(pool: pool, count: units).runTapering(least: least, monitor: monitor) { taken, slot in
       let own = scratch + slot * scratchBytes
       if isOneGo { return compute(taken, 0..<1, own) }
