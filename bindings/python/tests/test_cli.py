@@ -311,6 +311,20 @@ def test_interrupt_ends_a_generation_at_work() -> None:
     assert error.decode().strip() == "bonesoup: interrupted"
 
 
+def test_output_that_nobody_reads_any_more_ends_it_without_a_word() -> None:
+    arguments = ["generate", str(FIXTURES / "demo-soup"), "--prompt", "Once", "--ignore-end", "--max-tokens", "400"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bonesoup", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(timeout=30) == 141
+
+
 def test_coefficients_may_start_with_a_minus_sign() -> None:
     assert read("blend", FULL, "--coefficients", "-.75,1.75")["coefficients"] == pytest.approx([-0.75, 1.75])
 

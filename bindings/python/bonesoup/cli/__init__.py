@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -81,6 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
         sys.stdout.flush()
         return status
+    except BrokenPipeError:
+        # Whoever reads the output has seen enough, as `head` has. What is still to be written goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (Exception, KeyboardInterrupt) as failure:
         status = exit_status(failure)
         print(f"bonesoup: {sentence(failure)}", file=sys.stderr)
