@@ -37,8 +37,8 @@ typedef _Float16 bsk_f16x16 __attribute__((ext_vector_type(16)));
 // it; else a panel of half the size stays in the caches.
 //
 // And how many bytes ahead blocks of integers are asked for where few tokens pass them, and by how many tokens at least
-// where the integers are bytes. AVX-512 with BF16 is what AMD's processors have, which look far enough ahead by themselves
-// there; Intel's do not: asking gave them 14 % at one token in q8_0 and 25 % in q4_0.
+// where the integers are bytes. AMD's processors, which run AVX-512 with BF16, look far enough ahead by themselves there;
+// Intel's, which run it without, do not: asking gave them 14 % at one token in q8_0 and 25 % in q4_0.
 #if defined(__AVX512F__)
 BSK_INLINE intptr_t bsk_float_tile(void) { return 12; }
 BSK_INLINE intptr_t bsk_pair_tile(void) { return 12; }
