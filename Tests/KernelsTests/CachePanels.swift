@@ -62,13 +62,18 @@ final class CachePanels {
     let pointers = { (panels: [Fenced]) in
       panels.enumerated().map { self.missing.contains($0) ? nil : UnsafeRawPointer($1.start) }
     }
-    test.kernels.attention(
-      AttentionCall(
-        queries: query.floats, out: out.floats, rowStride: stride, rows: rows, heads: heads, headSize: headSize,
-        keys: pointers(keys), values: pointers(values), format: test.format, position: position, window: window,
-        scale: scale))
-    let values = out.values
-    return (0..<rows).flatMap { values[$0 * stride..<$0 * stride + heads * headSize] }
+    let (keyPointers, valuePointers) = (pointers(keys), pointers(values))
+    keyPointers.withUnsafeBufferPointer { keys in
+      valuePointers.withUnsafeBufferPointer { values in
+        guard let keys = keys.baseAddress, let values = values.baseAddress else { return }
+        test.kernels.attention(
+          AttentionCall(
+            queries: query.floats, out: out.floats, rowStride: stride, rows: rows, heads: heads, headSize: headSize,
+            keys: keys, values: values, format: test.format, position: position, window: window, scale: scale))
+      }
+    }
+    let result = out.values
+    return (0..<rows).flatMap { result[$0 * stride..<$0 * stride + heads * headSize] }
   }
 }
 
