@@ -15,20 +15,22 @@ public enum InstructionSet: String, Sendable, CaseIterable, Comparable {
   public var name: String { rawValue }
 
   /// Whether this machine, its operating system included, runs code of the level.
-  public var isSupported: Bool {
+  public var isSupported: Bool { isSupported(by: bsk_this_machine()) }
+
+  private func isSupported(by machine: bsk_machine) -> Bool {
     switch self {
     case .baseline: true
-    case .avx2: bsk_this_machine().avx2
-    case .avx512: bsk_this_machine().avx512
-    case .avx512bf16: bsk_this_machine().avx512bf16
+    case .avx2: machine.avx2
+    case .avx512: machine.avx512
+    case .avx512bf16: machine.avx512bf16
     }
   }
 
   /// The level that is fastest on this machine. Intel's processors multiply half as many pairs of bf16 a second as numbers of
   /// f32 (on two cores of an Emerald Rapids: 154 and 311 GFLOP/s), AMD's twice as many.
   public static var best: InstructionSet {
-    let isSlow = bsk_this_machine().is_intel
-    return allCases.last { $0.isSupported && !($0 == .avx512bf16 && isSlow) } ?? .baseline
+    let machine = bsk_this_machine()
+    return allCases.last { $0.isSupported(by: machine) && !($0 == .avx512bf16 && machine.is_intel) } ?? .baseline
   }
 
   private var rank: Int {

@@ -36,7 +36,7 @@ public struct Kernels: Sendable {
   public static func detect() -> Kernels { atMost(getenv("BONESOUP_ISA").map { String(cString: $0) }) }
 
   static func atMost(_ name: String?) -> Kernels {
-    let limit = name.flatMap { InstructionSet(rawValue: $0) } ?? .best
+    guard let limit = name.flatMap({ InstructionSet(rawValue: $0) }) else { return Kernels(supported: .best) }
     return Kernels(supported: InstructionSet.allCases.last { $0 <= limit && $0.isSupported } ?? .baseline)
   }
 }

@@ -21,7 +21,7 @@ struct ProjectionRunner {
   private static let tokensPerLoad = 16
 
   /// Room that a thread needs for products of matrices with so many columns: a panel made of rows, and one widened.
-  static func scratchBytes(columns: Int) -> Int { 2 * Kernels.panelRows * 4 * (columns + columns & 1) }
+  static func scratchBytes(columns: Int) -> Int { 2 * Kernels.panelRows * 4 * columns }
 
   /// - Parameter then: called for each panel when all projections are done with it, as `then(rows of the matrix, tokens)`;
   ///   the projections then have equally many rows.

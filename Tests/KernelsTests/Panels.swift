@@ -78,7 +78,7 @@ struct PackedMatrix {
     let y = Fenced(floats: count * rows)
     let first = start.map { Fenced($0) }
     let further = adapter.map { ($0.matrix, $0.matrix.input($0.x, groups: groups)) }
-    let scratch = usesScratch ? Fenced(byteCount: 32 * 4 * (columns + columns & 1)) : nil
+    let scratch = usesScratch ? Fenced(byteCount: 32 * 4 * columns) : nil
     func factor(_ matrix: PackedMatrix, _ input: Fenced) -> MatmulFactor {
       MatmulFactor(
         panels: matrix.panels.start, format: matrix.format, columns: matrix.columns,

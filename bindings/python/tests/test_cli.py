@@ -275,15 +275,19 @@ def test_licences_of_backbones_are_told_and_compared(tmp_path: Path) -> None:
     assert facts["licence"] == "mit" and facts["backbones"][0]["licence"] == "cc-by-nc-4.0"
 
 
-def test_interrupt_ends_with_130_and_without_a_traceback() -> None:
-    # Long enough to be caught at work: the end tokens are ignored, and the context is what the model has.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bonesoup", "chat", MODEL],
+def start(*arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "bonesoup", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(PACKAGE)},
     )
+
+
+def test_interrupt_ends_with_130_and_without_a_traceback() -> None:
+    # Long enough to be caught at work: the end tokens are ignored, and the context is what the model has.
+    process = start("chat", MODEL)
     assert process.stderr is not None
     process.stderr.readline()
     process.stderr.readline()
@@ -297,12 +301,7 @@ def test_interrupt_ends_with_130_and_without_a_traceback() -> None:
 def test_interrupt_ends_a_generation_at_work() -> None:
     soup = str(FIXTURES / "demo-soup")
     arguments = ["generate", soup, "--prompt", "Once", "--ignore-end", "--max-tokens", "400", "--temperature", "1"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bonesoup", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
-    )
+    process = start(*arguments)
     assert process.stdout is not None
     process.stdout.read(1)
     process.send_signal(signal.SIGINT)
@@ -313,12 +312,7 @@ def test_interrupt_ends_a_generation_at_work() -> None:
 
 def test_output_that_nobody_reads_any_more_ends_it_without_a_word() -> None:
     arguments = ["generate", str(FIXTURES / "demo-soup"), "--prompt", "Once", "--ignore-end", "--max-tokens", "400"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bonesoup", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
-    )
+    process = start(*arguments)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
     assert process.stderr.read() == b""

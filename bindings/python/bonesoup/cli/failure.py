@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import sys
 
 from bonesoup.errors import BoneSoupError, Status
 
@@ -52,10 +50,6 @@ def exit_status(failure: BaseException) -> int:
         return 2
     if isinstance(failure, FormatError):
         return _BY_STATUS[Status.MALFORMED]
-    if isinstance(failure, BrokenPipeError):
-        # Whoever reads has left: what is still buffered goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 4
     if isinstance(failure, FileNotFoundError):
         return 3
     if isinstance(failure, OSError):
