@@ -23,51 +23,62 @@ private func countDeltas<Source: Format>(
   _ bins: UInt32, _ known: UInt32, _ histogram: UnsafeMutablePointer<UInt32>, _ counts: UnsafeMutablePointer<Int>
 ) {
   let high = low &+ bins << shift
-  var (above, equal) = (bsk_no_counts(), bsk_no_counts())
-  // What falls into the histogram is sought in four vectors at once: whether one has any is not to be foreseen.
+  var (above, equal) = (0, 0)
   withUnsafeTemporaryAllocation(byteCount: 256, alignment: 64) { aside in
     guard let start = aside.baseAddress else { return }
     let aside = start.assumingMemoryBound(to: UInt32.self)
-    /// Counts the `present` of 16 lanes, and returns which of them belong into the histogram.
-    func sort(_ delta: bsk_f32x16, _ first: Int, _ present: UInt16 = .max) -> UInt64 {
-      let beyond = bsk_lanes_from(delta, high) & present
-      let within = bsk_lanes_from(delta, low) & present & ~beyond
-      let same = bsk_lanes_equal(delta, known) & within
-      above = bsk_count_lanes(above, beyond)
-      equal = bsk_count_lanes(equal, same)
+    /// Which of 16 magnitudes are at least `high`, at least `low`, and known; the differences themselves go aside.
+    func sort(_ delta: bsk_f32x16, _ first: Int) -> (UInt64, UInt64, UInt64) {
       bsk_store_f32(aside + first, delta)
-      return UInt64(within & ~same)
+      return (
+        UInt64(bsk_lanes_from(delta, high)), UInt64(bsk_lanes_from(delta, low)), UInt64(bsk_lanes_equal(delta, known))
+      )
     }
-    func sort(_ i: Int) -> UInt64 {
+    func sort(_ i: Int, _ first: Int) -> (UInt64, UInt64, UInt64) {
       let place = i &* Source.byteCount
-      // Far ahead: little is done with each line.
-      bsk_prefetch(source + place + 4096)
-      bsk_prefetch(base + place + 4096)
-      return sort(bsk_subtract(Source.load(source + place), Source.load(base + place)), i & 63)
+      return sort(bsk_subtract(Source.load(source + place), Source.load(base + place)), first)
     }
-    func enter(_ lanes: UInt64, _ first: Int) {
-      var lanes = lanes
-      while lanes != 0 {
-        let bits = aside[first &+ lanes.trailingZeroBitCount] & 0x7fff_ffff
+    // Four vectors at once: whether one has any for the histogram is not to be foreseen.
+    func enter(_ sorted: (beyond: UInt64, within: UInt64, same: UInt64)) {
+      let within = sorted.within & ~sorted.beyond
+      let same = sorted.same & within
+      above &+= sorted.beyond.nonzeroBitCount
+      equal &+= same.nonzeroBitCount
+      var others = within & ~same
+      while others != 0 {
+        let bits = aside[others.trailingZeroBitCount] & 0x7fff_ffff
         histogram[Int(truncatingIfNeeded: (bits &- low) >> shift)] &+= 1
-        lanes &= lanes &- 1
+        others &= others &- 1
       }
     }
     var i = 0
     while i &+ 64 <= count {
-      enter(sort(i) | sort(i &+ 16) << 16 | sort(i &+ 32) << 32 | sort(i &+ 48) << 48, 0)
+      // Ahead: little is done with each line.
+      var line = i &* Source.byteCount &+ 2048
+      for _ in 0..<Source.byteCount {
+        bsk_prefetch_stream(source + line)
+        bsk_prefetch_stream(base + line)
+        line &+= 64
+      }
+      let (a, b, c, d) = (sort(i, 0), sort(i &+ 16, 16), sort(i &+ 32, 32), sort(i &+ 48, 48))
+      enter(
+        (
+          a.0 | b.0 << 16 | c.0 << 32 | d.0 << 48, a.1 | b.1 << 16 | c.1 << 32 | d.1 << 48,
+          a.2 | b.2 << 16 | c.2 << 32 | d.2 << 48
+        ))
       i &+= 64
     }
     while i &+ 16 <= count {
-      enter(sort(i), i & 63)
+      enter(sort(i, 0))
       i &+= 16
     }
     let (rest, place) = (count &- i, i &* Source.byteCount)
-    let delta = bsk_subtract(Source.load(source + place, rest), Source.load(base + place, rest))
-    enter(sort(delta, 0, UInt16(truncatingIfNeeded: 1 << rest &- 1)), 0)
+    let present: UInt64 = 1 &<< UInt64(truncatingIfNeeded: rest) &- 1
+    let last = sort(bsk_subtract(Source.load(source + place, rest), Source.load(base + place, rest)), 0)
+    enter((last.0 & present, last.1 & present, last.2 & present))
   }
-  counts[0] &+= Int(bsk_sum_counts(above))
-  counts[1] &+= Int(bsk_sum_counts(equal))
+  counts[0] &+= above
+  counts[1] &+= equal
 }
 
 /// out[i] = base[i] + lambda · Σⱼ dⱼ, dⱼ = ((sources[j][i] − base[i])·aⱼ)·bⱼ where the difference's magnitude has at least the
@@ -197,15 +208,17 @@ private struct TaskVectors<Source: Format, Count: TermCount> {
     _ combine: ((bsk_f32x16, bsk_f32x16, bsk_f32x16, bsk_f32x16)) -> bsk_f32x16
   ) {
     let l = bsk_splat(lambda)
-    var i = 0
-    while i < count {
-      let rest = min(16, count &- i)
+    func merged(_ i: Int, _ rest: Int) -> bsk_f32x16 {
       let place = base + i &* Source.byteCount
-      bsk_prefetch(place + 1024)
       let start = rest == 16 ? Source.load(place) : Source.load(place, rest)
-      let sum = combine(load(i, rest, start))
-      bsk_store_f32_partial(out + i, bsk_add(start, bsk_multiply(sum, l)), rest)
+      return bsk_add(start, bsk_multiply(combine(load(i, rest, start)), l))
+    }
+    var i = 0
+    while i &+ 16 <= count {
+      bsk_prefetch(base + (i &* Source.byteCount &+ 1024))
+      bsk_store_f32(out + i, merged(i, 16))
       i &+= 16
     }
+    if i < count { bsk_store_f32_partial(out + i, merged(i, count &- i), count &- i) }
   }
 }

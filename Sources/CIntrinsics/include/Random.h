@@ -113,16 +113,6 @@ BSK_INLINE intptr_t bsk_store_lanes(uint16_t bits, uint32_t first, uint32_t *out
   return __builtin_popcount(bits);
 }
 
-// Adds 1 to the lanes whose bits are set.
-BSK_INLINE bsk_u32x16 bsk_count_lanes(bsk_u32x16 counts, uint16_t bits) {
-#if defined(__AVX512F__)
-  return (bsk_u32x16)_mm512_mask_add_epi32((__m512i)counts, bits, (__m512i)counts, _mm512_set1_epi32(1));
-#else
-  const bsk_u32x16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  return counts + (((bsk_u32x16)((uint32_t)bits) >> lane) & 1u);
-#endif
-}
-
 // The greatest bits of a magnitude.
 BSK_INLINE uint32_t bsk_greatest_bits(bsk_f32x16 v) { return __builtin_reduce_max(BSK_MAGNITUDE_BITS(v)); }
 
@@ -142,8 +132,8 @@ BSK_INLINE bsk_f32x16 bsk_magnitude(bsk_f32x16 v) { return (bsk_f32x16)BSK_MAGNI
 
 // v where it is not 0 and its sign is that of `direction` (whose 0 counts as positive), else 0.
 BSK_INLINE bsk_f32x16 bsk_where_agrees(bsk_f32x16 v, bsk_f32x16 sign_of, bsk_f32x16 direction) {
-  bsk_i32x16 positive = direction >= (bsk_f32x16)(0.0f);
-  bsk_i32x16 agrees = (positive & (sign_of > (bsk_f32x16)(0.0f))) | (~positive & (sign_of < (bsk_f32x16)(0.0f)));
+  bsk_i32x16 negates = ~(direction >= (bsk_f32x16)(0.0f)) & (bsk_i32x16)(INT32_MIN);
+  bsk_i32x16 agrees = (bsk_f32x16)((bsk_i32x16)sign_of ^ negates) > (bsk_f32x16)(0.0f);
   return (bsk_f32x16)(agrees & (bsk_i32x16)v);
 }
 

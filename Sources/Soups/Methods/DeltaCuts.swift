@@ -11,11 +11,12 @@ struct DeltaCuts {
   private let searches: Buffer
   private let blocks: Int
 
-  /// Elements of a block: what base and model have of it stays in the second cache.
-  private static let blockLength = 32768
+  /// Elements of a block: long to read, but what the base has of it stays in the second cache for all models.
+  private static let blockLength = 1 << 17
+  /// Of a block, what is counted again to find an element.
+  private static let pieceLength = 2048
   private static let mostBins = 4096
-  private static let sampleRuns = 16
-  private static let sampleRun = 1024
+  private static let mostSampleRuns = 16
   /// Of a magnitude's 31 bits, those below are left out in the sample: it keeps what bf16 keeps.
   private static let sampleShift: UInt32 = 16
   private static let sampleBins = 1 << 15
@@ -80,12 +81,15 @@ struct DeltaCuts {
     var passes = 0
     while !open.isEmpty {
       passes += 1
-      guard passes <= Self.mostPasses else { throw .internalFault("\(tensor.name) changed between two readings") }
+      guard passes <= Self.mostPasses else { throw changed }
       try count(open.map { searches[$0] })
       for index in open { try narrow(&searches[index]) }
       open = open.filter { searches[$0].cut == nil }
     }
   }
+
+  private var sampleRun: Int { min(1024, models.count) }
+  private var sampleRuns: Int { min(Self.mostSampleRuns, models.count / sampleRun) }
 
   // What a search counts: for each block what is above and what is known, and histograms.
 
@@ -102,8 +106,7 @@ struct DeltaCuts {
   private func sample(_ search: Search) {
     let bins = histogram(search.model)
     bins.update(repeating: 0, count: Self.sampleBins)
-    let length = min(Self.sampleRun, models.count)
-    let runs = min(Self.sampleRuns, models.count / length)
+    let (length, runs) = (sampleRun, sampleRuns)
     var ignored = (0, 0)
     withUnsafeMutablePointer(to: &ignored) { ignored in
       ignored.withMemoryRebound(to: Int.self, capacity: 2) { ignored in
@@ -118,20 +121,21 @@ struct DeltaCuts {
     }
   }
 
-  /// Where the cut is by the sample, four standard deviations of a rank to either side.
+  /// Where the cut is by the sample, four standard deviations of a rank to either side. Known is the commonest there: what
+  /// small changes of 16-bit numbers leave are few magnitudes, and often.
   private func estimate(_ search: inout Search) {
     let bins = histogram(search.model)
-    let counted = (0..<Self.sampleBins).reduce(0) { $0 + Int(bins[$1]) }
+    let counted = sampleRuns * sampleRun
     let share = Double(search.wanted) / Double(models.count)
     let margin = Int(4 * (share * (1 - share) * Double(counted)).squareRoot()) + 1
     let rank = Int(share * Double(counted))
     var (low, high): (UInt32, UInt32) = (0, 1 << 31)
-    var before = 0
+    var (before, most) = (0, UInt32(0))
     for bin in stride(from: Self.sampleBins - 1, through: 0, by: -1) where bins[bin] > 0 {
       let now = before + Int(bins[bin])
       let bits = UInt32(bin) << Self.sampleShift
       if before < rank - margin, now >= rank - margin { high = bits + 1 << Self.sampleShift }
-      if before < rank, now >= rank { search.known = bits }
+      if now >= rank - margin, bins[bin] > most { (most, search.known) = (bins[bin], bits) }
       if now >= rank + margin {
         low = bits
         break
@@ -166,45 +170,79 @@ struct DeltaCuts {
     var (seen, known) = (0, 0)
     for block in 0..<blocks { (seen, known) = (seen + counts[2 * block], known + counts[2 * block + 1]) }
     if seen >= search.wanted { return search.look(from: search.low + UInt32(search.bins) << search.shift, to: 1 << 31) }
+    let bins = histogram(search.model)
+    let knownBin = search.known < search.low ? -1 : Int(search.known - search.low) >> Int(search.shift)
     for bin in stride(from: search.bins - 1, through: 0, by: -1) {
+      var others = 0
+      for slot in 0..<tensor.pool.threadCount { others += Int(bins[slot * Self.mostBins + bin]) }
+      let all = others + (bin == knownBin ? known : 0)
+      seen += all
+      if seen < search.wanted { continue }
       let low = search.low + UInt32(bin) << search.shift
-      let hasKnown = search.known >= low && (search.known - low) >> search.shift == 0
-      let others = (0..<tensor.pool.threadCount).reduce(0) { $0 + Int(histogram(search.model, slot: $1)[bin]) }
-      let all = others + (hasKnown ? known : 0)
-      if seen + all < search.wanted {
-        seen += all
+      if seen == search.wanted {
+        search.cut = DeltaCut(bits: low, end: .max)
       } else if others == 0 {
-        return search.cut = DeltaCut(
-          bits: search.known, end: try end(of: search, after: search.wanted - seen, of: known))
+        search.cut = DeltaCut(bits: search.known, end: try end(of: search, after: search.wanted - (seen - all)))
       } else {
-        if search.shift == 0 { search.known = low }
-        return search.look(from: low, to: low + 1 << search.shift)
+        // Differences of 16-bit numbers have zeros at the end.
+        search.known = low
+        search.look(from: low, to: low + 1 << search.shift)
       }
+      return
     }
     search.look(from: 0, to: max(search.low, 1))
   }
 
-  /// Behind which element lies the `kept`-th of `all` with the known magnitude.
-  private func end(of search: Search, after kept: Int, of all: Int) throws(BoneSoupError) -> Int {
-    guard kept < all else { return .max }
+  /// Behind which element lies the `kept`-th with the known magnitude.
+  private func end(of search: Search, after kept: Int) throws(BoneSoupError) -> Int {
     let counts = counts(search.model)
     var (block, before) = (0, 0)
     while block < blocks, before + counts[2 * block + 1] < kept {
       before += counts[2 * block + 1]
       block += 1
     }
-    let start = block * Self.blockLength
-    let count = min(Self.blockLength, models.count - start)
-    let room = try Buffer(
-      of: Float.self, count: 2 * Self.blockLength, allocator: tensor.engine.allocator, purpose: "a block")
-    let (base, delta) = (room.elements(Float.self), room.elements(Float.self) + Self.blockLength)
-    tensor.kernels.widen(type: models.type, source: models.base(from: start), count: count, into: base)
-    tensor.kernels.difference(
-      type: models.type, source: models.model(search.model, from: start), base: base, count: count, into: delta)
-    for index in 0..<count where delta[index].bitPattern & 0x7fff_ffff == search.known {
-      before += 1
-      if before == kept { return start + index + 1 }
+    var start = block * Self.blockLength
+    let blockEnd = min(start + Self.blockLength, models.count)
+    while start < blockEnd {
+      let piece = start..<min(start + Self.pieceLength, blockEnd)
+      let equal = equals(in: piece, of: search)
+      if before + equal >= kept { return try place(of: kept - before, in: piece, of: search) + 1 }
+      before += equal
+      start = piece.upperBound
     }
-    throw .internalFault("\(tensor.name) changed between two readings")
+    throw changed
   }
+
+  /// How many elements of a piece have the known magnitude.
+  private func equals(in piece: Range<Int>, of search: Search) -> Int {
+    var (others, counts): (UInt32, (Int, Int)) = (0, (0, 0))
+    withUnsafeMutablePointer(to: &counts) { counts in
+      counts.withMemoryRebound(to: Int.self, capacity: 2) { counts in
+        tensor.kernels.countDeltas(
+          type: models.type, source: models.model(search.model, from: piece.lowerBound),
+          base: models.base(from: piece.lowerBound), count: piece.count, low: search.known, shift: 0, bins: 1,
+          known: search.known, into: &others, counts: counts)
+      }
+    }
+    return counts.1
+  }
+
+  /// Which is the `wanted`-th of them, from 1.
+  private func place(of wanted: Int, in piece: Range<Int>, of search: Search) throws(BoneSoupError) -> Int {
+    let (first, kernels) = (piece.lowerBound, tensor.kernels)
+    let room = try Buffer(
+      of: Float.self, count: 2 * Self.pieceLength, allocator: tensor.engine.allocator, purpose: "a piece of a tensor")
+    let (base, delta) = (room.elements(Float.self), room.elements(Float.self) + Self.pieceLength)
+    kernels.widen(type: models.type, source: models.base(from: first), count: piece.count, into: base)
+    kernels.difference(
+      type: models.type, source: models.model(search.model, from: first), base: base, count: piece.count, into: delta)
+    var equal = 0
+    for index in 0..<piece.count where delta[index].bitPattern & 0x7fff_ffff == search.known {
+      equal += 1
+      if equal == wanted { return first + index }
+    }
+    throw changed
+  }
+
+  private var changed: BoneSoupError { .internalFault("\(tensor.name) changed between two readings") }
 }
