@@ -14,7 +14,12 @@ extension Benchmark {
       let pairs = try paired(
         { () throws(Failure) in try prefillTime(sessions.base, prompt) },
         { () throws(Failure) in try prefillTime(sessions.live, prompt) })
-      let share = parameters / (parameters + shape.linearElements)
+      let (kind, adapterKind) = (weights.arithmetic, weights.adapterArithmetic)
+      let linear = shape.linearElements
+      let share = { (limits: Limits) in
+        let (own, adapters) = (linear / limits.peak(kind), parameters / limits.peak(adapterKind))
+        return adapters / (own + adapters)
+      }
       add(pairs, "prefill of \(prompt.count)", names, tokens: prompt.count, limit: prefillLimit, share: share)
     }
     if options.decode > 0 {
@@ -24,7 +29,7 @@ extension Benchmark {
         { () throws(Failure) in try decodeTime([sessions.live], depth: 0) })
       let limit = decodeLimit(position: Double(options.decode) / 2)
       let share = adapterBytes / (adapterBytes + weightBytes)
-      add(pairs, "decode", names, tokens: options.decode, limit: limit, share: share)
+      add(pairs, "decode", names, tokens: options.decode, limit: limit, share: { _ in share })
       try change(sessions.live, from: live, soup: soup)
     }
   }
@@ -49,18 +54,18 @@ extension Benchmark {
 
   /// - Parameters:
   ///   - limit: tokens per second of the base.
-  ///   - share: what of the bytes or operations is the adapters', and with it the least loss.
+  ///   - share: what of the time that bytes or operations take is the adapters', and with it the least loss.
   private mutating func add(
     _ pairs: [(Double, Double)], _ what: String, _ names: (base: String, live: String), tokens: Int,
-    limit: @escaping Row.Limit, share: Double
+    limit: @escaping Row.Limit, share: @escaping (Limits) -> Double
   ) {
     let rate = { (seconds: Double) in Double(tokens) / seconds }
     report.add("\(what), \(names.base)", Samples(pairs.map { rate($0.0) }), "tokens/s", limit: limit)
     report.add(
-      "\(what), \(names.live)", Samples(pairs.map { rate($0.1) }), "tokens/s", limit: { limit($0) * (1 - share) })
+      "\(what), \(names.live)", Samples(pairs.map { rate($0.1) }), "tokens/s", limit: { limit($0) * (1 - share($0)) })
     report.add(
       "\(what), loss by \(names.live)", Samples(pairs.map { 100 * (1 - $0.0 / $0.1) }), "%",
-      lessIsBetter: true, limit: { _ in 100 * share })
+      lessIsBetter: true, limit: { 100 * share($0) })
   }
 
   /// A change of the coefficients in a running text: the calls, and the next token against one without a change.

@@ -7,6 +7,13 @@ struct StorageFormat: Equatable {
   let code: UInt32
   /// What a product of many rows is computed in, which sets its limit.
   let arithmetic: Kernels.Arithmetic
+  /// The same of adapters, which beside quantised weights are bf16.
+  var adapterArithmetic: Kernels.Arithmetic {
+    switch arithmetic {
+    case .int8, .int4: .bf16
+    default: arithmetic
+    }
+  }
   /// Of a matrix or a cache, scales included.
   let bytesPerElement: Double
 
