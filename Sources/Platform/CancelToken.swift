@@ -33,7 +33,7 @@ public struct CancelToken: Sendable, Equatable {
     return Slots(owner: pages.bindMemory(to: Atomic<UInt64>.self, capacity: capacity))
   }()
 
-  private static let free = Mutex(Free())
+  private static let free = Locked(Free())
 
   private var slot: UnsafeMutablePointer<Atomic<UInt64>>? { Self.slots.owner.map { $0 + Int(value & 0xFFFF) } }
 

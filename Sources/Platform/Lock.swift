@@ -20,3 +20,18 @@ public final class Lock: @unchecked Sendable {
     return try body()
   }
 }
+
+/// A value that one thread at a time sees.
+public final class Locked<Value: Sendable>: @unchecked Sendable {
+  private let lock = Lock()
+  private var value: Value
+
+  public init(_ value: Value) { self.value = value }
+
+  @inline(__always)
+  public func withLock<Result, Failure: Error>(
+    _ body: (inout Value) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try lock.withLock { () throws(Failure) in try body(&value) }
+  }
+}

@@ -65,14 +65,13 @@ public struct Workers: Sendable {
   }
 
   private final class FirstFailure: Sendable {
-    private struct State: Sendable { var error: BoneSoupError? }
-    private let state = Mutex(State())
+    private let first = Locked<BoneSoupError?>(nil)
     private let isSet = Atomic<Bool>(false)
 
-    var error: BoneSoupError? { isSet.load(ordering: .acquiring) ? state.withLock { $0.error } : nil }
+    var error: BoneSoupError? { isSet.load(ordering: .acquiring) ? first.withLock { $0 } : nil }
 
     func keep(_ error: BoneSoupError) {
-      state.withLock { if $0.error == nil { $0.error = error } }
+      first.withLock { if $0 == nil { $0 = error } }
       isSet.store(true, ordering: .releasing)
     }
   }

@@ -7,7 +7,7 @@ import Testing
   func `Tapering runs cover every piece once, in order, and are never shorter than asked for`(threads: Int, count: Int)
   {
     for least in [1, 3, 40] {
-      let taken = Mutex<[Range<Int>]>([])
+      let taken = Locked<[Range<Int>]>([])
       Workers(pool: ThreadPool(threadCount: threads), count: count).runTapering(least: least, monitor: .none) {
         run, slot in
         #expect(slot < threads)

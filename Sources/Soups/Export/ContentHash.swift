@@ -1,10 +1,9 @@
 import Checkpoints
 import Platform
-import Synchronization
 
 /// SHA-256 of files' contents, each taken once in a process: a file of the same identity has the same contents.
 enum ContentHash {
-  private static let known = Mutex<[FileIdentity: SHA256.Digest]>([:])
+  private static let known = Locked<[FileIdentity: SHA256.Digest]>([:])
   /// More than any soup has files.
   private static let capacity = 65_536
 
@@ -26,7 +25,7 @@ enum ContentHash {
     of files: [FileBytes], pool: ThreadPool, monitor: Monitor
   ) throws(BoneSoupError) -> [SHA256.Digest] {
     let quiet = monitor.silent
-    let found = Mutex<[Int: SHA256.Digest]>([:])
+    let found = Locked<[Int: SHA256.Digest]>([:])
     try Workers(pool: pool, count: files.count).runThrowing(monitor: quiet) { (index, _) throws(BoneSoupError) in
       let digest = try digest(of: files[index], monitor: quiet)
       found.withLock { $0[index] = digest }
