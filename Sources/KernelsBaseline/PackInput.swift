@@ -80,8 +80,13 @@ private func packPairs(
       var token = 0
       while token < count {
         let source = x + token &* ldx + column
-        let low = bsk_load_f32_partial(source, min(columns, 16))
-        let high = columns > 16 ? bsk_load_f32_partial(source + 16, columns &- 16) : bsk_splat(0)
+        // The row's next columns: so many rows at once the processor does not foresee.
+        bsk_prefetch(source + 128)
+        bsk_prefetch(source + 144)
+        let low = columns == 32 ? bsk_load_f32(source) : bsk_load_f32_partial(source, min(columns, 16))
+        let high =
+          columns == 32
+          ? bsk_load_f32(source + 16) : columns > 16 ? bsk_load_f32_partial(source + 16, columns &- 16) : bsk_splat(0)
         bsk_store_u16(rows + 64 &* token, bsk_to_bf16(low))
         bsk_store_u16(rows + 64 &* token + 32, bsk_to_bf16(high))
         token &+= 1
@@ -156,6 +161,8 @@ private func magnitude(_ x: UnsafePointer<Float>, _ count: Int) -> Float {
   var most = bsk_splat(0)
   var i = 0
   while i < count {
+    // The row's next block: so many rows at once the processor does not foresee.
+    bsk_prefetch(x + (i &+ 128))
     let v = i &+ 16 <= count ? bsk_load_f32(x + i) : bsk_load_f32_partial(x + i, count &- i)
     if bsk_any_non_finite_f32(v) { return .nan }
     let size = bsk_magnitude(v)
