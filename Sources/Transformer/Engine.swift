@@ -7,7 +7,7 @@ public final class Engine: Sendable {
   public let allocator: Allocator
   public let kernels: Kernels
   public let log: Log
-  private let background = Background()
+  private let background = Locked<ThreadPool?>(nil)
 
   public init(pool: ThreadPool, allocator: Allocator, kernels: Kernels = .detect(), log: Log = .silent) {
     self.pool = pool
@@ -18,18 +18,11 @@ public final class Engine: Sendable {
 
   /// Threads like `pool`'s for work in the background, such as folds, so that decoding never waits for it. They are made
   /// when first asked for, and sleep while there is nothing to do.
-  public var backgroundPool: ThreadPool { background.pool(like: pool) }
-
-  private final class Background: @unchecked Sendable {
-    private let lock = Lock()
-    private var made: ThreadPool?
-
-    func pool(like pool: ThreadPool) -> ThreadPool {
-      lock.withLock {
-        let pool = made ?? pool.twin()
-        made = pool
-        return pool
-      }
+  public var backgroundPool: ThreadPool {
+    background.withLock { made in
+      let pool = made ?? pool.twin()
+      made = pool
+      return pool
     }
   }
 }

@@ -7,13 +7,6 @@ struct StorageFormat: Equatable {
   let code: UInt32
   /// What a product of many rows is computed in, which sets its limit.
   let arithmetic: Kernels.Arithmetic
-  /// The same of adapters, which beside quantised weights are bf16.
-  var adapterArithmetic: Kernels.Arithmetic {
-    switch arithmetic {
-    case .int8, .int4: .bf16
-    default: arithmetic
-    }
-  }
   /// Of a matrix or a cache, scales included.
   let bytesPerElement: Double
 
@@ -25,6 +18,14 @@ struct StorageFormat: Equatable {
     StorageFormat(name: "q4_0", code: 5, arithmetic: .int4, bytesPerElement: 18.0 / 32),
     StorageFormat(name: "q8_128", code: 6, arithmetic: .int8, bytesPerElement: 130.0 / 128),
   ]
+
+  /// The same for adapters, which beside quantised weights are bf16.
+  var adapterArithmetic: Kernels.Arithmetic {
+    switch arithmetic {
+    case .int8, .int4: .bf16
+    default: arithmetic
+    }
+  }
 
   static var names: String { all.map(\.name).joined(separator: ", ") }
 

@@ -13,8 +13,6 @@ struct DeltaCuts {
 
   /// Elements of a block: long to read, but what the base has of it stays in the second cache for all models.
   private static let blockLength = 1 << 17
-  /// Of a block, what is counted again to find an element.
-  private static let pieceLength = 2048
   private static let mostBins = 4096
   private static let mostSampleRuns = 16
   /// Of a magnitude's 31 bits, those below are left out in the sample: it keeps what bf16 keeps.
@@ -107,17 +105,11 @@ struct DeltaCuts {
     let bins = histogram(search.model)
     bins.update(repeating: 0, count: Self.sampleBins)
     let (length, runs) = (sampleRun, sampleRuns)
-    var ignored = (0, 0)
-    withUnsafeMutablePointer(to: &ignored) { ignored in
-      ignored.withMemoryRebound(to: Int.self, capacity: 2) { ignored in
-        for run in 0..<runs {
-          let start = runs > 1 ? (models.count - length) / (runs - 1) * run : 0
-          tensor.kernels.countDeltas(
-            type: models.type, source: models.model(search.model, from: start), base: models.base(from: start),
-            count: length, low: 0, shift: Self.sampleShift, bins: Self.sampleBins, known: .max, into: bins,
-            counts: ignored)
-        }
-      }
+    for run in 0..<runs {
+      let start = runs > 1 ? (models.count - length) / (runs - 1) * run : 0
+      _ = count(
+        search.model, start..<start + length, low: 0, shift: Self.sampleShift, bins: Self.sampleBins, known: .max,
+        into: bins)
     }
   }
 
@@ -147,19 +139,18 @@ struct DeltaCuts {
 
   private func count(_ searches: [Search]) throws(BoneSoupError) {
     for search in searches {
-      counts(search.model).update(repeating: 0, count: 2 * blocks)
       for slot in 0..<tensor.pool.threadCount {
         histogram(search.model, slot: slot).update(repeating: 0, count: search.bins)
       }
     }
     Workers(pool: tensor.pool, count: blocks).run(monitor: tensor.monitor) { block, slot in
-      let start = block * Self.blockLength
+      let elements = elements(of: block)
       for search in searches {
-        tensor.kernels.countDeltas(
-          type: models.type, source: models.model(search.model, from: start), base: models.base(from: start),
-          count: min(Self.blockLength, models.count - start), low: search.low, shift: search.shift,
-          bins: search.bins, known: search.known, into: histogram(search.model, slot: slot),
-          counts: counts(search.model) + 2 * block)
+        let found = count(
+          search.model, elements, low: search.low, shift: search.shift, bins: search.bins, known: search.known,
+          into: histogram(search.model, slot: slot))
+        let counts = counts(search.model) + 2 * block
+        (counts[0], counts[1]) = found
       }
     }
     try tensor.monitor.check()
@@ -197,51 +188,49 @@ struct DeltaCuts {
   private func end(of search: Search, after kept: Int) throws(BoneSoupError) -> Int {
     let counts = counts(search.model)
     var (block, before) = (0, 0)
-    while block < blocks, before + counts[2 * block + 1] < kept {
+    while block < blocks - 1, before + counts[2 * block + 1] < kept {
       before += counts[2 * block + 1]
       block += 1
     }
-    var start = block * Self.blockLength
-    let blockEnd = min(start + Self.blockLength, models.count)
-    while start < blockEnd {
-      let piece = start..<min(start + Self.pieceLength, blockEnd)
-      let equal = equals(in: piece, of: search)
-      if before + equal >= kept { return try place(of: kept - before, in: piece, of: search) + 1 }
-      before += equal
-      start = piece.upperBound
-    }
-    throw changed
-  }
-
-  /// How many elements of a piece have the known magnitude.
-  private func equals(in piece: Range<Int>, of search: Search) -> Int {
-    var (others, counts): (UInt32, (Int, Int)) = (0, (0, 0))
-    withUnsafeMutablePointer(to: &counts) { counts in
-      counts.withMemoryRebound(to: Int.self, capacity: 2) { counts in
-        tensor.kernels.countDeltas(
-          type: models.type, source: models.model(search.model, from: piece.lowerBound),
-          base: models.base(from: piece.lowerBound), count: piece.count, low: search.known, shift: 0, bins: 1,
-          known: search.known, into: &others, counts: counts)
+    var rest = elements(of: block)
+    while rest.count > 1 {
+      let middle = rest.lowerBound + rest.count / 2
+      let equal = equals(in: rest.lowerBound..<middle, of: search)
+      if before + equal >= kept {
+        rest = rest.lowerBound..<middle
+      } else {
+        before += equal
+        rest = middle..<rest.upperBound
       }
     }
-    return counts.1
+    guard before + equals(in: rest, of: search) == kept else { throw changed }
+    return rest.upperBound
   }
 
-  /// Which is the `wanted`-th of them, from 1.
-  private func place(of wanted: Int, in piece: Range<Int>, of search: Search) throws(BoneSoupError) -> Int {
-    let (first, kernels) = (piece.lowerBound, tensor.kernels)
-    let room = try Buffer(
-      of: Float.self, count: 2 * Self.pieceLength, allocator: tensor.engine.allocator, purpose: "a piece of a tensor")
-    let (base, delta) = (room.elements(Float.self), room.elements(Float.self) + Self.pieceLength)
-    kernels.widen(type: models.type, source: models.base(from: first), count: piece.count, into: base)
-    kernels.difference(
-      type: models.type, source: models.model(search.model, from: first), base: base, count: piece.count, into: delta)
-    var equal = 0
-    for index in 0..<piece.count where delta[index].bitPattern & 0x7fff_ffff == search.known {
-      equal += 1
-      if equal == wanted { return first + index }
+  /// How many elements have the known magnitude.
+  private func equals(in range: Range<Int>, of search: Search) -> Int {
+    var others: UInt32 = 0
+    return count(search.model, range, low: search.known, shift: 0, bins: 1, known: search.known, into: &others).equal
+  }
+
+  /// The kernel's counts of a model's elements.
+  private func count(
+    _ model: Int, _ range: Range<Int>, low: UInt32, shift: UInt32, bins: Int, known: UInt32,
+    into histogram: UnsafeMutablePointer<UInt32>
+  ) -> (above: Int, equal: Int) {
+    withUnsafeTemporaryAllocation(of: Int.self, capacity: 2) { counts in
+      counts.initialize(repeating: 0)
+      guard let first = counts.baseAddress else { return (0, 0) }
+      let start = range.lowerBound
+      tensor.kernels.countDeltas(
+        type: models.type, source: models.model(model, from: start), base: models.base(from: start), count: range.count,
+        low: low, shift: shift, bins: bins, known: known, into: histogram, counts: first)
+      return (counts[0], counts[1])
     }
-    throw changed
+  }
+
+  private func elements(of block: Int) -> Range<Int> {
+    block * Self.blockLength..<min((block + 1) * Self.blockLength, models.count)
   }
 
   private var changed: BoneSoupError { .internalFault("\(tensor.name) changed between two readings") }
